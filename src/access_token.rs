@@ -1,0 +1,312 @@
+//! What a verifier vouches for.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::scope::ScopeSet;
+
+/// A token that a verifier vouches for: who it is about, what it may do, until when.
+///
+/// It never holds the raw token. Clones are cheap: the content is shared.
+///
+/// ```
+/// # use std::time::{Duration, SystemTime};
+/// # use tower_bearer::{AccessToken, ScopeSet};
+/// let token = AccessToken::verified()
+///     .subject("ci")
+///     .scopes(ScopeSet::parse("build deploy"))
+///     .expires_at(SystemTime::now() + Duration::from_secs(300))
+///     .claim("team", "infra")
+///     .build();
+/// assert_eq!(token.subject(), Some("ci"));
+/// assert_eq!(token.claim::<String>("team").as_deref(), Some("infra"));
+/// ```
+#[derive(Clone)]
+pub struct AccessToken {
+    inner: Arc<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    subject: Option<Box<str>>,
+    issuer: Option<Arc<str>>,
+    client: Option<Box<str>>,
+    token_id: Option<Box<str>>,
+    audiences: Vec<Box<str>>,
+    scopes: ScopeSet,
+    expires_at: Option<SystemTime>,
+    issued_at: Option<SystemTime>,
+    leeway: Duration,
+    // Read when somebody asks: most requests never do.
+    claims_text: Box<str>,
+    claims: OnceLock<Map<String, Value>>,
+}
+
+/// The one to whom a token belongs, unique across issuers.
+///
+/// A subject means nothing without its issuer ([RFC 7519 §4.1.2]).
+///
+/// [RFC 7519 §4.1.2]: https://www.rfc-editor.org/rfc/rfc7519#section-4.1.2
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Principal<'a> {
+    /// A client that acts for itself: the token has no subject.
+    Client {
+        /// The issuer, if the verifier knows it.
+        issuer: Option<&'a str>,
+        /// The client.
+        client: &'a str,
+    },
+    /// Whom the token is about.
+    Subject {
+        /// The issuer, if the verifier knows it.
+        issuer: Option<&'a str>,
+        /// The subject.
+        subject: &'a str,
+    },
+}
+
+impl AccessToken {
+    /// Starts an access token. Only a verifier that has checked the bearer token may say this.
+    #[must_use]
+    pub fn verified() -> AccessTokenBuilder {
+        AccessTokenBuilder { inner: Inner::default(), claims: Map::new() }
+    }
+
+    /// Whom the token is about.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.inner.subject.as_deref()
+    }
+
+    /// Who issued it.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.inner.issuer.as_deref()
+    }
+
+    /// The client that it was issued to.
+    #[must_use]
+    pub fn client(&self) -> Option<&str> {
+        self.inner.client.as_deref()
+    }
+
+    /// The identifier of the token itself, for audit trails.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.inner.token_id.as_deref()
+    }
+
+    /// All audiences that the token names.
+    pub fn audiences(&self) -> impl Iterator<Item = &str> {
+        self.inner.audiences.iter().map(|audience| &**audience)
+    }
+
+    /// What the token may do.
+    #[must_use]
+    pub fn scopes(&self) -> &ScopeSet {
+        &self.inner.scopes
+    }
+
+    /// When it ends. None if the issuer set no end.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.inner.expires_at
+    }
+
+    /// When it was issued.
+    #[must_use]
+    pub fn issued_at(&self) -> Option<SystemTime> {
+        self.inner.issued_at
+    }
+
+    /// Whether the token is past its expiry plus the leeway of the verifier that vouched for it.
+    ///
+    /// The moment of expiry itself is past it ([RFC 7519 §4.1.4](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.4)).
+    #[must_use]
+    pub fn is_expired(&self, now: SystemTime) -> bool {
+        let end = self.inner.expires_at.map(|at| at.checked_add(self.inner.leeway).unwrap_or(at));
+        end.is_some_and(|end| now >= end)
+    }
+
+    /// To whom the token belongs. None if it names neither a subject nor a client: such a token must not own anything.
+    #[must_use]
+    pub fn principal(&self) -> Option<Principal<'_>> {
+        let issuer = self.issuer();
+        match (self.subject(), self.client()) {
+            (Some(subject), _) => Some(Principal::Subject { issuer, subject }),
+            (None, Some(client)) => Some(Principal::Client { issuer, client }),
+            (None, None) => None,
+        }
+    }
+
+    /// One claim as the type that it should have. None if it is missing or of another type.
+    #[must_use]
+    pub fn claim<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        T::deserialize(self.claims().get(name)?).ok()
+    }
+
+    /// All claims as a type of yours.
+    ///
+    /// # Errors
+    ///
+    /// - the claims do not fit the type
+    pub fn claims_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        T::deserialize(self.claims())
+    }
+
+    /// All claims as JSON.
+    #[must_use]
+    pub fn claims(&self) -> &Map<String, Value> {
+        self.inner.claims.get_or_init(|| serde_json::from_str(&self.inner.claims_text).unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Claims may be personal data: whoever wants them in a log has to say so.
+        f.debug_struct("AccessToken")
+            .field("subject", &self.subject())
+            .field("issuer", &self.issuer())
+            .field("client", &self.client())
+            .field("scopes", &self.scopes())
+            .field("expires_at", &self.expires_at())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sets what an [`AccessToken`] says. Everything is optional.
+#[must_use = "the token is made by `build`"]
+pub struct AccessTokenBuilder {
+    inner: Inner,
+    claims: Map<String, Value>,
+}
+
+impl AccessTokenBuilder {
+    /// Whom the token is about: unique and never reassigned within its issuer. Not a display name.
+    pub fn subject(mut self, subject: impl Into<Box<str>>) -> Self {
+        self.inner.subject = Some(subject.into());
+        self
+    }
+
+    /// Who issued it.
+    pub fn issuer(mut self, issuer: impl Into<Arc<str>>) -> Self {
+        self.inner.issuer = Some(issuer.into());
+        self
+    }
+
+    /// The client that it was issued to.
+    pub fn client(mut self, client: impl Into<Box<str>>) -> Self {
+        self.inner.client = Some(client.into());
+        self
+    }
+
+    /// The identifier of the token itself.
+    pub fn token_id(mut self, id: impl Into<Box<str>>) -> Self {
+        self.inner.token_id = Some(id.into());
+        self
+    }
+
+    /// For whom it is meant.
+    pub fn audiences<A: Into<Box<str>>>(mut self, audiences: impl IntoIterator<Item = A>) -> Self {
+        self.inner.audiences = audiences.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// What it may do.
+    pub fn scopes(mut self, scopes: ScopeSet) -> Self {
+        self.inner.scopes = scopes;
+        self
+    }
+
+    /// When it ends. Without this it never does, as far as the layer is concerned.
+    pub fn expires_at(mut self, at: SystemTime) -> Self {
+        self.inner.expires_at = Some(at);
+        self
+    }
+
+    /// When it was issued.
+    pub fn issued_at(mut self, at: SystemTime) -> Self {
+        self.inner.issued_at = Some(at);
+        self
+    }
+
+    /// How long after its expiry the token still counts, for clocks that differ. Default: zero.
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.inner.leeway = leeway;
+        self
+    }
+
+    /// Adds a claim.
+    pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.claims.insert(name.into(), value.into());
+        self
+    }
+
+    /// The claims as the text of a JSON object that has been checked; they are read when somebody asks.
+    #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+    pub(crate) fn claims_text(mut self, text: impl Into<Box<str>>) -> Self {
+        self.inner.claims_text = text.into();
+        self
+    }
+
+    /// Vouches for the token.
+    #[must_use]
+    pub fn build(mut self) -> AccessToken {
+        if self.inner.claims_text.is_empty() {
+            self.inner.claims = OnceLock::from(self.claims);
+        }
+        AccessToken { inner: Arc::new(self.inner) }
+    }
+}
+
+impl fmt::Debug for AccessTokenBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessTokenBuilder").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_principal_needs_a_subject_or_a_client() {
+        let nobody = AccessToken::verified().issuer("https://a").build();
+        assert_eq!(nobody.principal(), None);
+        assert_eq!(nobody.subject(), None);
+        let client = AccessToken::verified().issuer("https://a").client("x").build();
+        let user = AccessToken::verified().issuer("https://a").subject("x").client("y").build();
+        let namesake = AccessToken::verified().issuer("https://b").subject("x").build();
+        assert_ne!(client.principal(), user.principal());
+        assert_ne!(user.principal(), namesake.principal());
+    }
+
+    #[test]
+    fn the_moment_of_expiry_is_too_late() {
+        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        let token = AccessToken::verified().expires_at(end).leeway(Duration::from_secs(10)).build();
+        assert!(!token.is_expired(end + Duration::from_millis(9_999)));
+        assert!(token.is_expired(end + Duration::from_secs(10)));
+        assert!(!AccessToken::verified().build().is_expired(end));
+    }
+
+    #[test]
+    fn claims_are_read_as_what_they_are() {
+        #[derive(serde::Deserialize)]
+        struct Mine {
+            team: String,
+            size: u64,
+        }
+        let token =
+            AccessToken::verified().claim("team", "x").claim("size", 9_007_199_254_740_993_u64).build();
+        assert_eq!(token.claim::<u64>("size"), Some(9_007_199_254_740_993));
+        assert_eq!(token.claim::<u64>("team"), None);
+        let mine: Mine = token.claims_as().unwrap();
+        assert_eq!((&*mine.team, mine.size), ("x", 9_007_199_254_740_993));
+    }
+}

@@ -1,0 +1,56 @@
+//! The outside world in one method: send a request, get an answer that fits into limits.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use crate::error::VerifyError;
+
+#[cfg(feature = "reqwest")]
+mod reqwest;
+
+#[cfg(feature = "reqwest")]
+pub use self::reqwest::{ReqwestClient, ReqwestClientBuilder};
+
+/// The future of an answer.
+pub type ResponseFuture<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, VerifyError>> + Send + 'a>>;
+
+/// Sends requests to issuers.
+///
+/// `ReqwestClient` is the one that is used unless another is set; implement it to go through a client of your own.
+///
+/// An implementation follows no redirect, uses no proxy that was not configured, checks certificates, and gives up
+/// with [`VerifyError::unavailable`] when a limit is passed or no answer comes. An answer of any status is an answer.
+pub trait HttpClient: fmt::Debug + Send + Sync + 'static {
+    /// Sends one request and reads the whole answer.
+    fn send(&self, request: Request<Bytes>, limits: Limits) -> ResponseFuture<'_>;
+}
+
+impl<C: HttpClient + ?Sized> HttpClient for Arc<C> {
+    fn send(&self, request: Request<Bytes>, limits: Limits) -> ResponseFuture<'_> {
+        (**self).send(request, limits)
+    }
+}
+
+/// What a caller is ready to wait for and to store.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// From the first byte out to the last byte in.
+    pub timeout: Duration,
+    /// The longest body that is read, after decoding. A longer one is no answer.
+    pub max_body: usize,
+}
+
+impl Limits {
+    /// Both limits.
+    #[must_use]
+    pub fn new(timeout: Duration, max_body: usize) -> Self {
+        Self { timeout, max_body }
+    }
+}

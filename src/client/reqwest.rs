@@ -1,0 +1,207 @@
+//! The adapter to reqwest.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use reqwest::{Certificate, Client, ClientBuilder, Proxy, redirect};
+
+use super::{HttpClient, Limits, ResponseFuture};
+use crate::endpoint;
+use crate::error::{BuildError, BuildErrorKind, VerifyError};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+const MAX_TIMEOUT: Duration = Duration::from_secs(60);
+const USER_AGENT: &str = concat!("tower-bearer/", env!("CARGO_PKG_VERSION"));
+
+/// An [`HttpClient`] on reqwest: HTTP/1.1, rustls, the certificates that the operating system trusts.
+///
+/// It follows no redirects, and ignores the proxy variables of the environment: tokens and secrets go to the
+/// configured hosts and nowhere else. Clones are cheap and share connections.
+#[derive(Clone, Debug)]
+pub struct ReqwestClient {
+    client: Client,
+    max_body: usize,
+    timeout: Duration,
+}
+
+impl ReqwestClient {
+    /// A client with the defaults.
+    ///
+    /// # Errors
+    ///
+    /// - the TLS library cannot be set up: [`Missing`](BuildErrorKind::Missing)
+    pub fn new() -> Result<Self, BuildError> {
+        Self::builder().build()
+    }
+
+    /// Starts a client with settings.
+    pub fn builder() -> ReqwestClientBuilder {
+        ReqwestClientBuilder {
+            certificates: Vec::new(),
+            proxy: None,
+            user_agent: USER_AGENT.to_owned(),
+            connect_timeout: CONNECT_TIMEOUT,
+            timeout: MAX_TIMEOUT,
+            max_body: usize::MAX,
+        }
+    }
+
+    async fn send_within(
+        &self,
+        request: Request<Bytes>,
+        max_body: usize,
+    ) -> Result<Response<Bytes>, VerifyError> {
+        let request = reqwest::Request::try_from(request).map_err(unavailable)?;
+        let mut answer = self.client.execute(request).await.map_err(unavailable)?;
+        let announced = answer.content_length().unwrap_or(0);
+        if announced > u64::try_from(max_body).unwrap_or(u64::MAX) {
+            return Err(VerifyError::unavailable("the answer is too long"));
+        }
+        let mut body = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(unavailable)? {
+            if body.len().saturating_add(chunk.len()) > max_body {
+                return Err(VerifyError::unavailable("the answer is too long"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let mut response = Response::new(body.freeze());
+        *response.status_mut() = answer.status();
+        *response.headers_mut() = std::mem::take(answer.headers_mut());
+        Ok(response)
+    }
+}
+
+impl HttpClient for ReqwestClient {
+    fn send(&self, request: Request<Bytes>, limits: Limits) -> ResponseFuture<'_> {
+        Box::pin(async move {
+            let answer = self.send_within(request, limits.max_body.min(self.max_body));
+            let timeout = limits.timeout.min(self.timeout);
+            let late = |_| VerifyError::unavailable("no answer within the time limit");
+            tokio::time::timeout(timeout, answer).await.map_err(late)?
+        })
+    }
+}
+
+/// The cause without the address, which may hold a secret.
+fn unavailable(error: reqwest::Error) -> VerifyError {
+    VerifyError::unavailable(error.without_url())
+}
+
+/// Sets up a [`ReqwestClient`].
+#[derive(Clone)]
+#[must_use = "the client is made by `build`"]
+pub struct ReqwestClientBuilder {
+    certificates: Vec<Vec<u8>>,
+    proxy: Option<String>,
+    user_agent: String,
+    connect_timeout: Duration,
+    timeout: Duration,
+    max_body: usize,
+}
+
+impl ReqwestClientBuilder {
+    /// Trusts further root certificates, in PEM, besides those of the operating system. May be called again.
+    ///
+    /// For a provider inside the company.
+    pub fn add_root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.certificates.push(pem.into());
+        self
+    }
+
+    /// Sends everything through a proxy. Default: none, whatever the environment says.
+    ///
+    /// # Security
+    ///
+    /// `https` goes through it as a tunnel. It learns the names of the hosts, not the content.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = Some(url.into());
+        self
+    }
+
+    /// How this server names itself. Default: `tower-bearer/` and the version.
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.user_agent = user_agent.into();
+        self
+    }
+
+    /// How long to wait for a connection. Default: 2 seconds. At most 60 seconds.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long to wait for a whole answer, if the caller would wait longer. Default and maximum: 60 seconds.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The longest body in bytes, if the caller would take a longer one. Default: the caller decides.
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// Makes the client. It sends nothing, and needs no runtime yet.
+    ///
+    /// # Errors
+    ///
+    /// - a time limit is zero or above 60 seconds, or no body is allowed: [`OutOfRange`](BuildErrorKind::OutOfRange)
+    /// - a certificate cannot be read: [`InvalidKey`](BuildErrorKind::InvalidKey)
+    /// - the proxy is not an `https` or loopback URL: [`InvalidUrl`](BuildErrorKind::InvalidUrl),
+    ///   [`InsecureUrl`](BuildErrorKind::InsecureUrl)
+    /// - the user agent cannot be sent: [`InvalidText`](BuildErrorKind::InvalidText)
+    /// - the TLS library cannot be set up: [`Missing`](BuildErrorKind::Missing)
+    pub fn build(self) -> Result<ReqwestClient, BuildError> {
+        for (setting, timeout) in [("connect_timeout", self.connect_timeout), ("timeout", self.timeout)] {
+            if timeout.is_zero() || timeout > MAX_TIMEOUT {
+                return Err(BuildError::new(setting, BuildErrorKind::OutOfRange));
+            }
+        }
+        if self.max_body == 0 {
+            return Err(BuildError::new("max_body", BuildErrorKind::OutOfRange));
+        }
+        if self.user_agent.is_empty() || http::HeaderValue::from_str(&self.user_agent).is_err() {
+            return Err(BuildError::new("user_agent", BuildErrorKind::InvalidText));
+        }
+        let client = self.client()?;
+        let no_tls = |error| BuildError::new("http_client", BuildErrorKind::Missing).because(error);
+        Ok(ReqwestClient {
+            client: client.build().map_err(no_tls)?,
+            max_body: self.max_body,
+            timeout: self.timeout,
+        })
+    }
+
+    fn client(&self) -> Result<ClientBuilder, BuildError> {
+        let mut client = Client::builder()
+            .connect_timeout(self.connect_timeout)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .user_agent(&self.user_agent);
+        for pem in &self.certificates {
+            let unreadable = |_| BuildError::new("add_root_certificates", BuildErrorKind::InvalidKey);
+            let certificates = Certificate::from_pem_bundle(pem).map_err(unreadable)?;
+            if certificates.is_empty() {
+                return Err(BuildError::new("add_root_certificates", BuildErrorKind::InvalidKey));
+            }
+            client = client.tls_certs_merge(certificates);
+        }
+        if let Some(proxy) = &self.proxy {
+            endpoint::check("proxy", proxy)?;
+            let invalid = |_| BuildError::new("proxy", BuildErrorKind::InvalidUrl);
+            client = client.proxy(Proxy::all(proxy).map_err(invalid)?);
+        }
+        Ok(client)
+    }
+}
+
+impl std::fmt::Debug for ReqwestClientBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReqwestClientBuilder").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,84 @@
+//! Checks the URLs of a configuration: absolute, `https` or loopback, nothing hidden in them.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use http::Uri;
+
+use crate::error::{BuildError, BuildErrorKind};
+
+/// Reads a URL that this server will send requests to, or name to its clients.
+///
+/// Characters beyond ASCII are refused, so that a host that only looks like another is written as it is looked up.
+pub(crate) fn check(setting: &'static str, text: &str) -> Result<Uri, BuildError> {
+    let invalid = || BuildError::new(setting, BuildErrorKind::InvalidUrl);
+    let plain = text.bytes().all(|b| matches!(b, 0x21..=0x7E) && !b"\"<>\\^`{|}#".contains(&b));
+    if !plain {
+        return Err(invalid());
+    }
+    let uri: Uri = text.parse().map_err(|_| invalid())?;
+    let authority = uri.authority().ok_or_else(invalid)?;
+    if authority.as_str().contains('@') || authority.host().is_empty() || text.contains("/../") {
+        return Err(invalid());
+    }
+    match uri.scheme_str() {
+        Some("https") => Ok(uri),
+        Some("http") if is_loopback(authority.host()) => Ok(uri),
+        Some("http") => Err(BuildError::new(setting, BuildErrorKind::InsecureUrl)),
+        _ => Err(invalid()),
+    }
+}
+
+/// Whether a host is this machine by its name or address alone, without a look-up.
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || address.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback())
+        || address.parse().is_ok_and(|ip: Ipv6Addr| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn https_and_loopback_are_accepted() {
+        for url in [
+            "https://idp.example.com",
+            "https://idp.example.com/realms/a?b=c",
+            "http://127.0.0.1:8080/jwks",
+            "http://localhost/x",
+            "http://[::1]:99/",
+            "https://xn--e1afmkfd.example",
+        ] {
+            assert!(check("issuer", url).is_ok(), "{url}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        use BuildErrorKind::{InsecureUrl, InvalidUrl};
+        for (url, kind) in [
+            ("http://idp.example.com", InsecureUrl),
+            ("http://127.0.0.1.example.com", InsecureUrl),
+            ("http://localhost.example.com", InsecureUrl),
+            ("http://10.0.0.1/", InsecureUrl),
+            ("file:///etc/passwd", InvalidUrl),
+            ("data:application/json,{}", InvalidUrl),
+            ("ftp://h/x", InvalidUrl),
+            ("https://user@idp.example.com", InvalidUrl),
+            ("https://user:pass@idp.example.com/", InvalidUrl),
+            ("https://idp.example.com/#frag", InvalidUrl),
+            ("https://idp.example.com/a b", InvalidUrl),
+            ("https://idp.example.com/\n", InvalidUrl),
+            ("https://ex\u{e4}mple.com", InvalidUrl),
+            ("https://", InvalidUrl),
+            ("//idp.example.com", InvalidUrl),
+            ("/relative", InvalidUrl),
+            ("idp.example.com", InvalidUrl),
+            ("", InvalidUrl),
+        ] {
+            let error = check("issuer", url).unwrap_err();
+            assert_eq!((error.kind(), error.setting()), (kind, "issuer"), "{url}");
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! What can go wrong: the verdicts of verifiers, the rejections of requests, the faults of a configuration.
+//!
+//! A client never learns a cause. It sees the status and the code of the [`Rejection`]; causes go to the log.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+type Cause = Arc<dyn Error + Send + Sync>;
+
+/// Why a verifier did not vouch for a token.
+///
+/// Three things never mix: the token is at fault ([`rejected`](Self::rejected)), nobody can tell
+/// ([`unavailable`](Self::unavailable), [`misconfigured`](Self::misconfigured)), or the token belongs to another
+/// verifier of a chain ([`not_mine`](Self::not_mine)). Clones are cheap: the cause is shared.
+#[derive(Clone, Debug)]
+pub struct VerifyError {
+    kind: VerifyErrorKind,
+    misconfigured: bool,
+    retry_after: Option<Duration>,
+    cause: Option<Cause>,
+}
+
+/// What a [`VerifyError`] says of the token.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum VerifyErrorKind {
+    /// The signature algorithm is not allowed, or not for this key.
+    Algorithm,
+    /// The token is meant for somebody else.
+    Audience,
+    /// A claim is missing, malformed, or marks a token of another class.
+    Claim,
+    /// The token is past its expiry.
+    Expired,
+    /// The issuer says that the token is not active.
+    Inactive,
+    /// The token is from another issuer.
+    Issuer,
+    /// The issuer has no usable key of this id.
+    KeyNotFound,
+    /// The token is not of the form that this verifier reads.
+    Malformed,
+    /// Another verifier of the chain should be asked. Alone, it counts as a rejection.
+    NotMine,
+    /// The token is not valid yet.
+    NotYetValid,
+    /// The signature does not match.
+    Signature,
+    /// Nobody can tell whether the token is good.
+    Unavailable,
+}
+
+impl VerifyErrorKind {
+    /// The name in logs: fixed, lower case.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Algorithm => "algorithm",
+            Self::Audience => "audience",
+            Self::Claim => "claim",
+            Self::Expired => "expired",
+            Self::Inactive => "inactive",
+            Self::Issuer => "issuer",
+            Self::KeyNotFound => "key_not_found",
+            Self::Malformed => "malformed",
+            Self::NotMine => "not_mine",
+            Self::NotYetValid => "not_yet_valid",
+            Self::Signature => "signature",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl VerifyError {
+    /// The token is bad: 401 `invalid_token`.
+    ///
+    /// [`Unavailable`](VerifyErrorKind::Unavailable) and [`NotMine`](VerifyErrorKind::NotMine) keep their meaning
+    /// when they are given here.
+    #[must_use]
+    pub fn rejected(kind: VerifyErrorKind) -> Self {
+        Self { kind, misconfigured: false, retry_after: None, cause: None }
+    }
+
+    /// Nobody can tell now: 503 with `Retry-After`. The client keeps its token.
+    #[must_use]
+    pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::rejected(VerifyErrorKind::Unavailable).because(cause)
+    }
+
+    /// Nobody can tell because this server is set up wrong, for example with client credentials that the provider
+    /// refuses: 503, and an error in the log.
+    #[must_use]
+    pub fn misconfigured(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { misconfigured: true, ..Self::unavailable(cause) }
+    }
+
+    /// The token belongs to another verifier of the chain.
+    #[must_use]
+    pub fn not_mine() -> Self {
+        Self::rejected(VerifyErrorKind::NotMine)
+    }
+
+    /// Adds a cause, for the log.
+    ///
+    /// # Security
+    ///
+    /// The cause must not contain the token or another secret.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(Arc::from(cause.into()));
+        self
+    }
+
+    /// Says when asking again makes sense. Only what is unavailable carries it to the client.
+    #[must_use]
+    pub fn retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// What the error says of the token.
+    #[must_use]
+    pub fn kind(&self) -> VerifyErrorKind {
+        self.kind
+    }
+
+    /// Whether this server's own set-up is to blame.
+    #[must_use]
+    pub fn is_misconfigured(&self) -> bool {
+        self.misconfigured
+    }
+
+    /// When asking again makes sense, if somebody said so.
+    #[must_use]
+    pub fn retry_delay(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl From<VerifyErrorKind> for VerifyError {
+    fn from(kind: VerifyErrorKind) -> Self {
+        Self::rejected(kind)
+    }
+}
+
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            VerifyErrorKind::Algorithm => "the signature algorithm is not allowed",
+            VerifyErrorKind::Audience => "the token is for another audience",
+            VerifyErrorKind::Claim => "a claim is missing or not acceptable",
+            VerifyErrorKind::Expired => "the token has expired",
+            VerifyErrorKind::Inactive => "the token is not active",
+            VerifyErrorKind::Issuer => "the token is from another issuer",
+            VerifyErrorKind::KeyNotFound => "the issuer has no such key",
+            VerifyErrorKind::Malformed => "the token is malformed",
+            VerifyErrorKind::NotMine => "the token belongs to another verifier",
+            VerifyErrorKind::NotYetValid => "the token is not valid yet",
+            VerifyErrorKind::Signature => "the signature does not match",
+            VerifyErrorKind::Unavailable => "the token cannot be verified now",
+        })
+    }
+}
+
+impl Error for VerifyError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
+    }
+}
+
+/// The decision not to serve a request.
+///
+/// It lies in the extensions of the response, so that outer layers can log and count it. Clones are cheap.
+#[derive(Clone, Debug)]
+pub struct Rejection {
+    kind: RejectionKind,
+    cause: Option<VerifyError>,
+}
+
+/// The class of a [`Rejection`], which fixes status and code.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum RejectionKind {
+    /// The user has to authenticate again, or better: 401 `insufficient_user_authentication`.
+    InsufficientAuthentication,
+    /// The token is good, but its claims do not permit this: 403, and no scope would help.
+    InsufficientClaims,
+    /// The token lacks a scope: 403 `insufficient_scope`.
+    InsufficientScope,
+    /// The `Authorization` header is malformed: 400 `invalid_request`.
+    InvalidRequest,
+    /// The token is bad: 401 `invalid_token`.
+    InvalidToken,
+    /// There is no bearer token: 401 without a code.
+    MissingToken,
+    /// Nobody can tell whether the token is good: 503.
+    Unavailable,
+}
+
+impl Rejection {
+    pub(crate) fn new(kind: RejectionKind) -> Self {
+        Self { kind, cause: None }
+    }
+
+    /// The class of the rejection.
+    #[must_use]
+    pub fn kind(&self) -> RejectionKind {
+        self.kind
+    }
+
+    /// What the verifier said, if it was asked.
+    #[must_use]
+    pub fn verify_error(&self) -> Option<&VerifyError> {
+        self.cause.as_ref()
+    }
+
+    /// The name of the reason in logs: the verifier's, or that of the class.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match (&self.cause, self.kind) {
+            (Some(cause), _) => cause.kind().as_str(),
+            (None, RejectionKind::InsufficientAuthentication) => "insufficient_authentication",
+            (None, RejectionKind::InsufficientClaims) => "insufficient_claims",
+            (None, RejectionKind::InsufficientScope) => "insufficient_scope",
+            (None, RejectionKind::InvalidRequest) => "invalid_request",
+            (None, RejectionKind::InvalidToken) => "invalid_token",
+            (None, RejectionKind::MissingToken) => "missing_token",
+            (None, RejectionKind::Unavailable) => "unavailable",
+        }
+    }
+}
+
+impl From<VerifyError> for Rejection {
+    fn from(cause: VerifyError) -> Self {
+        let kind = match cause.kind {
+            VerifyErrorKind::Unavailable => RejectionKind::Unavailable,
+            VerifyErrorKind::Algorithm
+            | VerifyErrorKind::Audience
+            | VerifyErrorKind::Claim
+            | VerifyErrorKind::Expired
+            | VerifyErrorKind::Inactive
+            | VerifyErrorKind::Issuer
+            | VerifyErrorKind::KeyNotFound
+            | VerifyErrorKind::Malformed
+            | VerifyErrorKind::NotMine
+            | VerifyErrorKind::NotYetValid
+            | VerifyErrorKind::Signature => RejectionKind::InvalidToken,
+        };
+        Self { kind, cause: Some(cause) }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            RejectionKind::InsufficientAuthentication => "a stronger authentication is required",
+            RejectionKind::InsufficientClaims => "the claims of the token do not permit this",
+            RejectionKind::InsufficientScope => "the token lacks a scope",
+            RejectionKind::InvalidRequest => "the authorization header is malformed",
+            RejectionKind::InvalidToken => "the token is not acceptable",
+            RejectionKind::MissingToken => "the request carries no bearer token",
+            RejectionKind::Unavailable => "the token cannot be verified now",
+        })
+    }
+}
+
+impl Error for Rejection {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_ref().map(|cause| cause as &(dyn Error + 'static))
+    }
+}
+
+/// A configuration that cannot work, found by `build()`. It names the setting and never the value.
+#[derive(Clone, Debug)]
+pub struct BuildError {
+    kind: BuildErrorKind,
+    setting: &'static str,
+    cause: Option<Cause>,
+}
+
+/// What is wrong with a setting.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum BuildErrorKind {
+    /// Two settings exclude each other.
+    Conflict,
+    /// The value is empty, or matches everything.
+    Empty,
+    /// The URL is neither `https` nor on the loopback interface.
+    InsecureUrl,
+    /// The key cannot be read, is too weak, or is of a kind that is not supported.
+    InvalidKey,
+    /// The value has characters that do not belong there.
+    InvalidText,
+    /// The value is not an absolute URL, or has user information or a fragment.
+    InvalidUrl,
+    /// Something needed is not there.
+    Missing,
+    /// No signature algorithm is left that the keys can verify.
+    NoAlgorithms,
+    /// The number or duration is outside the allowed range.
+    OutOfRange,
+    /// The key is private: a verifier needs, and must have, only the public one.
+    PrivateKey,
+    /// A shared-secret algorithm where only public keys make sense.
+    SymmetricAlgorithm,
+    /// The secret is shorter than the hash, or is the text of a key.
+    WeakSecret,
+}
+
+impl BuildError {
+    pub(crate) fn new(setting: &'static str, kind: BuildErrorKind) -> Self {
+        Self { kind, setting, cause: None }
+    }
+
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(Arc::from(cause.into()));
+        self
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub fn kind(&self) -> BuildErrorKind {
+        self.kind
+    }
+
+    /// The setting, by the name of the method or argument that takes it.
+    #[must_use]
+    pub fn setting(&self) -> &'static str {
+        self.setting
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            BuildErrorKind::Conflict => "excludes another setting that was made",
+            BuildErrorKind::Empty => "is empty or matches everything",
+            BuildErrorKind::InsecureUrl => "has to be an https URL (http is for loopback addresses only)",
+            BuildErrorKind::InvalidKey => "is not a usable key",
+            BuildErrorKind::InvalidText => "has characters that do not belong there",
+            BuildErrorKind::InvalidUrl => "is not an absolute URL without user information and fragment",
+            BuildErrorKind::Missing => "is missing",
+            BuildErrorKind::NoAlgorithms => "leaves no algorithm that the keys can verify",
+            BuildErrorKind::OutOfRange => "is out of range",
+            BuildErrorKind::PrivateKey => "is a private key where a public one belongs",
+            BuildErrorKind::SymmetricAlgorithm => "mixes shared secrets and public keys",
+            BuildErrorKind::WeakSecret => "is shorter than the hash, or is the text of a key",
+        };
+        write!(f, "`{}` {what}", self.setting)
+    }
+}
+
+impl Error for BuildError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_display_does_not_repeat_its_cause() {
+        let error = VerifyError::unavailable("connection refused");
+        assert_eq!(error.to_string(), "the token cannot be verified now");
+        assert_eq!(error.source().unwrap().to_string(), "connection refused");
+        let rejection = Rejection::from(error);
+        assert_eq!(rejection.source().unwrap().to_string(), "the token cannot be verified now");
+    }
+
+    #[test]
+    fn only_what_nobody_can_tell_is_unavailable() {
+        use VerifyErrorKind as Kind;
+        for kind in [
+            Kind::Algorithm,
+            Kind::Audience,
+            Kind::Claim,
+            Kind::Expired,
+            Kind::Inactive,
+            Kind::Issuer,
+            Kind::KeyNotFound,
+            Kind::Malformed,
+            Kind::NotMine,
+            Kind::NotYetValid,
+            Kind::Signature,
+        ] {
+            assert_eq!(Rejection::from(VerifyError::rejected(kind)).kind(), RejectionKind::InvalidToken);
+        }
+        assert_eq!(Rejection::from(VerifyError::unavailable("x")).kind(), RejectionKind::Unavailable);
+        assert_eq!(Rejection::from(VerifyError::misconfigured("x")).kind(), RejectionKind::Unavailable);
+    }
+
+    #[test]
+    fn a_build_error_names_the_setting() {
+        let error = BuildError::new("leeway", BuildErrorKind::OutOfRange);
+        assert_eq!(error.to_string(), "`leeway` is out of range");
+        assert_eq!((error.setting(), error.kind()), ("leeway", BuildErrorKind::OutOfRange));
+    }
+}

@@ -1,0 +1,378 @@
+//! Reads JSON strictly: UTF-8, unique member names, bounded depth, nothing around the value.
+//!
+//! Two parsers must never disagree on what a token says ([RFC 7515 §4], [RFC 7519 §4], [RFC 8725 §2.4]), so
+//! whatever is ambiguous is refused here: repeated names (also when one is spelled with escapes), lone
+//! surrogates, numbers beyond the range of a double, nesting deeper than 64.
+//!
+//! A value is kept as the text it came in; nothing is converted before somebody asks for it.
+//!
+//! [RFC 7515 §4]: https://www.rfc-editor.org/rfc/rfc7515#section-4
+//! [RFC 7519 §4]: https://www.rfc-editor.org/rfc/rfc7519#section-4
+//! [RFC 8725 §2.4]: https://www.rfc-editor.org/rfc/rfc8725#section-2.4
+
+use std::borrow::Cow;
+
+const MAX_DEPTH: usize = 64;
+
+/// The text is not what this module accepts. Says no more, since nothing of it may reach a client.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Malformed;
+
+/// A JSON object: its members in order, names decoded, values as text.
+#[derive(Debug)]
+pub(crate) struct Object<'a> {
+    members: Vec<(Cow<'a, str>, Value<'a>)>,
+}
+
+impl<'a> Object<'a> {
+    /// Reads one object and everything in it.
+    pub(crate) fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
+        Self::read(text, true)
+    }
+
+    /// Reads one object whose nested objects may repeat a name: a fault in one entry must not spoil the others.
+    pub(crate) fn parse_outer(text: &'a [u8]) -> Result<Self, Malformed> {
+        Self::read(text, false)
+    }
+
+    fn read(text: &'a [u8], unique_within: bool) -> Result<Self, Malformed> {
+        let text = std::str::from_utf8(text).map_err(|_| Malformed)?;
+        let mut reader = Reader { text, at: 0, unique_within, names: Vec::new() };
+        reader.skip_space();
+        let mut members = Vec::with_capacity(16);
+        reader.object(0, &mut |name, value| members.push((name, value)))?;
+        reader.skip_space();
+        if reader.at != text.len() {
+            return Err(Malformed);
+        }
+        reader.names.extend(members.iter().map(|(name, _)| name.clone()));
+        reader.unique_since(0)?;
+        Ok(Self { members })
+    }
+
+    /// The value of a member. A member that is `null` is there.
+    pub(crate) fn get(&self, name: &str) -> Option<Value<'a>> {
+        self.members.iter().find(|(own, _)| own == name).map(|(_, value)| *value)
+    }
+
+    /// Whether there is a member of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// A member that, if it is there, has to be a string.
+    pub(crate) fn string(&self, name: &str) -> Result<Option<Cow<'a, str>>, Malformed> {
+        self.get(name).map(|value| value.string().ok_or(Malformed)).transpose()
+    }
+
+    /// The members and their values.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, Value<'a>)> {
+        self.members.iter().map(|(name, value)| (&**name, *value))
+    }
+}
+
+/// The text of one well-formed value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Value<'a>(&'a str);
+
+impl<'a> Value<'a> {
+    /// The string, if this is one.
+    pub(crate) fn string(self) -> Option<Cow<'a, str>> {
+        let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
+        Some(if inner.contains('\\') { Cow::Owned(unescape(inner)) } else { Cow::Borrowed(inner) })
+    }
+
+    /// The number, if this is one. It is finite.
+    pub(crate) fn number(self) -> Option<f64> {
+        let number = self.0.starts_with(|c: char| c == '-' || c.is_ascii_digit());
+        number.then(|| self.0.parse().ok()).flatten()
+    }
+
+    /// The elements, if this is an array.
+    pub(crate) fn elements(self) -> Option<Vec<Self>> {
+        if !self.0.starts_with('[') {
+            return None;
+        }
+        let mut reader = Reader { text: self.0, at: 0, unique_within: false, names: Vec::new() };
+        let mut elements = Vec::new();
+        reader.array(0, &mut |element| elements.push(element)).ok()?;
+        Some(elements)
+    }
+
+    /// The value as it was written.
+    pub(crate) fn text(self) -> &'a str {
+        self.0
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    unique_within: bool,
+    // The names of all objects that are being read, innermost last: one buffer instead of one for each.
+    names: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Reader<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Malformed> {
+        self.take(byte).then_some(()).ok_or(Malformed)
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn since(&self, start: usize) -> Result<&'a str, Malformed> {
+        self.text.get(start..self.at).ok_or(Malformed)
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Value<'a>, Malformed> {
+        let start = self.at;
+        match self.peek().ok_or(Malformed)? {
+            b'{' => self.nested_object(depth)?,
+            b'[' => self.array(depth, &mut |_| ())?,
+            b'"' => {
+                self.string()?;
+            }
+            b'-' | b'0'..=b'9' => self.number()?,
+            b't' => self.word("true")?,
+            b'f' => self.word("false")?,
+            b'n' => self.word("null")?,
+            _ => return Err(Malformed),
+        }
+        Ok(Value(self.since(start)?))
+    }
+
+    fn nested_object(&mut self, depth: usize) -> Result<(), Malformed> {
+        if !self.unique_within {
+            return self.object(depth, &mut |_, _| ());
+        }
+        let base = self.names.len();
+        self.object_with_names(depth)?;
+        self.unique_since(base)?;
+        self.names.truncate(base);
+        Ok(())
+    }
+
+    fn object_with_names(&mut self, depth: usize) -> Result<(), Malformed> {
+        self.open(b'{', depth)?;
+        if self.take(b'}') {
+            return Ok(());
+        }
+        loop {
+            let (name, _) = self.member(depth)?;
+            self.names.push(name);
+            if self.last(b'}')? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn object(
+        &mut self,
+        depth: usize,
+        each: &mut dyn FnMut(Cow<'a, str>, Value<'a>),
+    ) -> Result<(), Malformed> {
+        self.open(b'{', depth)?;
+        if self.take(b'}') {
+            return Ok(());
+        }
+        loop {
+            let (name, value) = self.member(depth)?;
+            each(name, value);
+            if self.last(b'}')? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn array(&mut self, depth: usize, each: &mut dyn FnMut(Value<'a>)) -> Result<(), Malformed> {
+        self.open(b'[', depth)?;
+        if self.take(b']') {
+            return Ok(());
+        }
+        loop {
+            each(self.value(depth + 1)?);
+            if self.last(b']')? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn open(&mut self, bracket: u8, depth: usize) -> Result<(), Malformed> {
+        self.expect(bracket)?;
+        self.skip_space();
+        if depth < MAX_DEPTH { Ok(()) } else { Err(Malformed) }
+    }
+
+    /// After a member or an element: true at the closing bracket, false after a comma.
+    fn last(&mut self, bracket: u8) -> Result<bool, Malformed> {
+        self.skip_space();
+        if self.take(bracket) {
+            return Ok(true);
+        }
+        self.expect(b',')?;
+        self.skip_space();
+        Ok(false)
+    }
+
+    fn member(&mut self, depth: usize) -> Result<(Cow<'a, str>, Value<'a>), Malformed> {
+        let name = self.string()?;
+        let name = if name.contains('\\') { Cow::Owned(unescape(name)) } else { Cow::Borrowed(name) };
+        // Names with a meaning to the JSON library, should a crate in the build switch that meaning on.
+        if name.starts_with("$serde_json::private::") {
+            return Err(Malformed);
+        }
+        self.skip_space();
+        self.expect(b':')?;
+        self.skip_space();
+        Ok((name, self.value(depth + 1)?))
+    }
+
+    fn unique_since(&mut self, base: usize) -> Result<(), Malformed> {
+        let names = self.names.get_mut(base..).ok_or(Malformed)?;
+        names.sort_unstable();
+        let repeated = names.iter().zip(names.iter().skip(1)).any(|(a, b)| a == b);
+        if repeated { Err(Malformed) } else { Ok(()) }
+    }
+
+    /// Reads a string and returns what is between the quotes, escapes checked but not decoded.
+    fn string(&mut self) -> Result<&'a str, Malformed> {
+        self.expect(b'"')?;
+        let start = self.at;
+        loop {
+            match self.peek().ok_or(Malformed)? {
+                b'"' => {
+                    let inner = self.since(start)?;
+                    self.at += 1;
+                    return Ok(inner);
+                }
+                b'\\' => self.escape()?,
+                0..=0x1F => return Err(Malformed),
+                _ => self.at += 1,
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), Malformed> {
+        self.at += 1;
+        let kind = self.peek().ok_or(Malformed)?;
+        self.at += 1;
+        match kind {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(()),
+            b'u' => match self.four_digits()? {
+                // RFC 8259 §8.2: half of a pair alone means nothing.
+                0xD800..=0xDBFF => {
+                    self.expect(b'\\')?;
+                    self.expect(b'u')?;
+                    matches!(self.four_digits()?, 0xDC00..=0xDFFF).then_some(()).ok_or(Malformed)
+                }
+                0xDC00..=0xDFFF => Err(Malformed),
+                _ => Ok(()),
+            },
+            _ => Err(Malformed),
+        }
+    }
+
+    fn four_digits(&mut self) -> Result<u32, Malformed> {
+        let digits = self.text.get(self.at..self.at + 4).ok_or(Malformed)?;
+        self.at += 4;
+        hex(digits).ok_or(Malformed)
+    }
+
+    fn number(&mut self) -> Result<(), Malformed> {
+        let start = self.at;
+        self.take(b'-');
+        if !self.take(b'0') {
+            self.digits()?;
+        }
+        if self.take(b'.') {
+            self.digits()?;
+        }
+        let exponent = matches!(self.peek(), Some(b'e' | b'E'));
+        if exponent {
+            self.at += 1;
+            if !self.take(b'-') {
+                self.take(b'+');
+            }
+            self.digits()?;
+        }
+        let text = self.since(start)?;
+        let finite = (!exponent && text.len() < 300) || text.parse().is_ok_and(f64::is_finite);
+        if finite { Ok(()) } else { Err(Malformed) }
+    }
+
+    fn digits(&mut self) -> Result<(), Malformed> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at > start { Ok(()) } else { Err(Malformed) }
+    }
+
+    fn word(&mut self, word: &str) -> Result<(), Malformed> {
+        let rest = self.text.get(self.at..).ok_or(Malformed)?;
+        self.at += word.len();
+        rest.starts_with(word).then_some(()).ok_or(Malformed)
+    }
+}
+
+fn hex(digits: &str) -> Option<u32> {
+    digits.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok()).flatten()
+}
+
+/// Decodes what [`Reader::string`] has checked.
+fn unescape(inner: &str) -> String {
+    let mut decoded = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        decoded.push_str(plain);
+        let mut chars = escape.chars();
+        match chars.next() {
+            Some('u') => {
+                let (character, after) = unescape_unicode(chars.as_str());
+                decoded.push(character);
+                rest = after;
+                continue;
+            }
+            Some('b') => decoded.push('\u{8}'),
+            Some('f') => decoded.push('\u{c}'),
+            Some('n') => decoded.push('\n'),
+            Some('r') => decoded.push('\r'),
+            Some('t') => decoded.push('\t'),
+            Some(same) => decoded.push(same),
+            None => {}
+        }
+        rest = chars.as_str();
+    }
+    decoded.push_str(rest);
+    decoded
+}
+
+fn unescape_unicode(after_u: &str) -> (char, &str) {
+    let unit = |at: usize| after_u.get(at..at + 4).and_then(hex);
+    let first = unit(0).unwrap_or_default();
+    let (code, used) = match (first, unit(6)) {
+        (0xD800..=0xDBFF, Some(second)) => {
+            (0x10000 + ((first - 0xD800) << 10) + second.saturating_sub(0xDC00), 10)
+        }
+        _ => (first, 4),
+    };
+    let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+    (character, after_u.get(used..).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

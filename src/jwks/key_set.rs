@@ -1,0 +1,169 @@
+//! A JWK set ([RFC 7517 §5]): parse and select, no I/O.
+//!
+//! A key that cannot be used is skipped, the others still work. What a key says of itself is binding: `use`,
+//! `key_ops`, `alg`, the curve. Private members are dropped.
+//!
+//! A token's `kid` has to match exactly one key that is made for the token's algorithm. Without a `kid` there has to
+//! be exactly one such key in the whole set. Nothing is tried in turn.
+//!
+//! [RFC 7517 §5]: https://www.rfc-editor.org/rfc/rfc7517#section-5
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::crypto;
+use super::material::Material;
+use crate::algorithm::Algorithm;
+use crate::json::{Malformed, Object, Value};
+use crate::log::TARGET;
+use crate::secret::Secret;
+
+const MAX_KEYS: usize = 100;
+/// Members that have no place in a public key ([RFC 7518 §6](https://www.rfc-editor.org/rfc/rfc7518#section-6)).
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// Which kind of keys a set may hold. The two never mix.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    Public,
+    Secret,
+}
+
+/// The usable keys of a document.
+#[derive(Debug)]
+pub(crate) struct JwkSet {
+    keys: Vec<Jwk>,
+    // A key that was configured by itself is meant by every token, whatever its `kid`.
+    alone: bool,
+}
+
+/// A key, ready for each algorithm that it is made for.
+#[derive(Debug)]
+pub(crate) struct Jwk {
+    id: Option<Box<str>>,
+    digest: [u8; 32],
+    algorithms: Vec<(Algorithm, crypto::Key)>,
+}
+
+/// The outcome of a selection.
+#[derive(Debug)]
+pub(crate) enum Selection<'a> {
+    Found(&'a crypto::Key),
+    /// No such key: a newer set may have it.
+    Unknown,
+    /// The key is there, but not for this algorithm, or not alone: no fetch would help.
+    Unusable,
+}
+
+impl JwkSet {
+    /// Reads a document. An error if it is no JWK set, or no key of it can be used.
+    pub(crate) fn parse(text: &[u8], kind: Kind) -> Result<Self, Malformed> {
+        let document = Object::parse_outer(text)?;
+        let entries = document.get("keys").and_then(Value::elements).ok_or(Malformed)?;
+        if entries.len() > MAX_KEYS {
+            return Err(Malformed);
+        }
+        let entries: Vec<_> =
+            entries.into_iter().filter_map(|entry| Object::parse(entry.text().as_bytes()).ok()).collect();
+        let is_secret =
+            |entry: &Object<'_>| entry.string("kty").is_ok_and(|kty| kty.as_deref() == Some("oct"));
+        if kind == Kind::Secret && !entries.iter().all(is_secret) {
+            return Err(Malformed);
+        }
+        if kind == Kind::Public && entries.iter().any(|entry| PRIVATE.iter().any(|name| entry.has(name))) {
+            tracing::warn!(target: TARGET, "a JWK set publishes secret members; they are ignored");
+        }
+        let keys: Vec<_> = entries.iter().filter_map(|entry| Jwk::read(entry, kind)).collect();
+        if keys.is_empty() { Err(Malformed) } else { Ok(Self { keys, alone: false }) }
+    }
+
+    /// The one key of a configuration. Only an id that it has itself is compared.
+    pub(crate) fn alone(key: Jwk) -> Self {
+        Self { alone: key.id.is_none(), keys: vec![key] }
+    }
+
+    /// Finds the one key for a token.
+    pub(crate) fn select(&self, id: Option<&str>, algorithm: Algorithm) -> Selection<'_> {
+        let mut named = self.keys.iter().filter(|key| self.alone || key.answers_to(id)).peekable();
+        if named.peek().is_none() {
+            return Selection::Unknown;
+        }
+        let mut fitting = named.filter_map(|key| key.key_for(algorithm));
+        match (fitting.next(), fitting.next()) {
+            (Some(key), None) => Selection::Found(key),
+            (None, _) if id.is_none() => Selection::Unknown,
+            _ => Selection::Unusable,
+        }
+    }
+
+    /// Whether any key can verify one of these algorithms.
+    pub(crate) fn supports(&self, algorithms: &[Algorithm]) -> bool {
+        self.keys.iter().any(|key| algorithms.iter().any(|algorithm| key.key_for(*algorithm).is_some()))
+    }
+
+    /// Whether a key of this set is no longer in another one.
+    pub(crate) fn lost_a_key(&self, newer: &Self) -> bool {
+        let same = |a: &Jwk, b: &Jwk| a.id == b.id && a.digest == b.digest && a.serves_no_more_than(b);
+        !self.keys.iter().all(|old| newer.keys.iter().any(|new| same(old, new)))
+    }
+}
+
+impl Jwk {
+    /// Reads one entry. None if this crate cannot or must not use it.
+    pub(crate) fn read(entry: &Object<'_>, kind: Kind) -> Option<Self> {
+        let id = entry.string("kid").ok()?;
+        let made_for = match entry.string("alg").ok()? {
+            Some(name) => Some(Algorithm::from_name(&name)?),
+            None => None,
+        };
+        // RFC 7517 §4.2, §4.3: a key for something else is not for signatures.
+        let signs = entry.string("use").ok()?.is_none_or(|purpose| purpose == "sig");
+        let verifies = entry.get("key_ops").is_none_or(|operations| lists(operations, "verify"));
+        if !signs || !verifies {
+            return None;
+        }
+        let material = material(entry, kind)?;
+        Self::new(id.map(Cow::into_owned), &material, made_for)
+    }
+
+    /// A key from its material, for one algorithm or for all that fit it.
+    pub(crate) fn new(id: Option<String>, material: &Material, made_for: Option<Algorithm>) -> Option<Self> {
+        let wanted = material.algorithms().iter().filter(|own| made_for.is_none_or(|only| only == **own));
+        let algorithms: Vec<_> = wanted
+            .filter_map(|algorithm| Some((*algorithm, crypto::Key::new(material, *algorithm)?)))
+            .collect();
+        let usable = !algorithms.is_empty();
+        usable.then(|| Self { id: id.map(String::into_boxed_str), digest: material.digest(), algorithms })
+    }
+
+    fn answers_to(&self, id: Option<&str>) -> bool {
+        id.is_none_or(|id| self.id.as_deref() == Some(id))
+    }
+
+    fn key_for(&self, algorithm: Algorithm) -> Option<&crypto::Key> {
+        self.algorithms.iter().find(|(own, _)| *own == algorithm).map(|(_, key)| key)
+    }
+
+    fn serves_no_more_than(&self, other: &Self) -> bool {
+        self.algorithms.iter().all(|(algorithm, _)| other.key_for(*algorithm).is_some())
+    }
+}
+
+fn material(entry: &Object<'_>, kind: Kind) -> Option<Material> {
+    let bytes = |name| URL_SAFE_NO_PAD.decode(&*entry.string(name).ok()??).ok();
+    let kty = entry.string("kty").ok()??;
+    match (kind, &*kty) {
+        (Kind::Public, "RSA") => Material::rsa(&bytes("n")?, &bytes("e")?),
+        (Kind::Public, "EC") => Material::elliptic(&entry.string("crv").ok()??, &bytes("x")?, &bytes("y")?),
+        (Kind::Public, "OKP") if entry.string("crv").ok()?? == "Ed25519" => Material::edwards(&bytes("x")?),
+        (Kind::Secret, "oct") => Some(Material::Secret(Secret::new(bytes("k")?))),
+        _ => None,
+    }
+}
+
+fn lists(operations: Value<'_>, operation: &str) -> bool {
+    let elements = operations.elements().unwrap_or_default();
+    elements.into_iter().any(|element| element.string().is_some_and(|own| own == operation))
+}

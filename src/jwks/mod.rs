@@ -1,0 +1,39 @@
+//! The keys of an issuer: configured, or fetched from it.
+//!
+//! Keys belong to one issuer. A verifier of another issuer has keys of its own, even if both have the same `kid`
+//! ([RFC 8725 §3.8]).
+//!
+//! [RFC 8725 §3.8]: https://www.rfc-editor.org/rfc/rfc8725#section-3.8
+
+use std::sync::Arc;
+
+pub(crate) use self::discovery::Issuer;
+pub(crate) use self::fetcher::KeyFetcher;
+pub(crate) use self::key_set::{Jwk, JwkSet, Kind, Selection};
+pub use self::remote::RemoteJwks;
+
+mod crypto;
+mod discovery;
+mod fetcher;
+mod freshness;
+mod key_set;
+pub(crate) mod material;
+pub(crate) mod pem;
+mod remote;
+
+/// Where the keys of one issuer come from.
+#[derive(Debug)]
+pub(crate) enum IssuerKeys {
+    Configured(Arc<JwkSet>),
+    Fetched(KeyFetcher),
+}
+
+impl IssuerKeys {
+    /// Grows when a key that was published is no longer.
+    pub(crate) fn generation(&self) -> u64 {
+        match self {
+            Self::Configured(_) => 0,
+            Self::Fetched(keys) => keys.generation(),
+        }
+    }
+}

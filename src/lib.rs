@@ -1,0 +1,89 @@
+//! Tower middleware for OAuth 2.0 bearer tokens.
+//!
+//! An [`AuthLayer`] around any tower service (axum, tonic, hyper) takes the bearer token out of each request, asks a
+//! [`TokenVerifier`] about it, and puts the resulting [`AccessToken`] into the extensions of the request.
+//!
+//! ```no_run
+//! # #[cfg(all(feature = "reqwest", feature = "axum"))] {
+//! use axum::{Router, routing::get};
+//! use tower_bearer::{AccessToken, AuthLayer, JwtVerifier};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let verifier = JwtVerifier::builder("https://idp.example.com/", "https://api.example.com").build()?;
+//! let auth = AuthLayer::builder(verifier).required_scopes(["read"]).build()?;
+//!
+//! let app = Router::new()
+//!     .route("/me", get(|token: AccessToken| async move { token.subject().unwrap_or("?").to_owned() }))
+//!     .layer(auth);
+//! axum::serve(tokio::net::TcpListener::bind("127.0.0.1:3000").await?, app).await?;
+//! # Ok(()) }
+//! # }
+//! ```
+//!
+//! # What a request is answered
+//!
+//! | request | answer |
+//! |---|---|
+//! | no token, or another scheme | 401, a challenge without a code |
+//! | two `Authorization` lines, a list, trailing data, no token after `Bearer`, more than 16 KiB | 400 `invalid_request` |
+//! | a bad token: expired, forged, for somebody else, … | 401 `invalid_token` |
+//! | a good token without a required scope | 403 `insufficient_scope` |
+//! | nobody can tell: the provider is down, or answers nonsense | 503 with `Retry-After`, so that clients keep their tokens |
+//! | a good token | the handler runs |
+//!
+//! The [`middleware`] module has the whole law, [`verifier`] how to write a verifier of your own.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `jwt` | yes | `JwtVerifier`, together with one of the next two |
+//! | `aws-lc-rs` | yes | signatures by aws-lc-rs; needs a C compiler |
+//! | `rust-crypto` | | signatures in pure Rust: slower, RSA up to 4096 bits; used if `aws-lc-rs` is off |
+//! | `reqwest` | yes | the client that fetches keys |
+//! | `axum` | yes | `AccessToken`, `Option<AccessToken>` and `Claims<T>` as arguments of handlers |
+//! | `testing` | | an issuer for tests, on loopback |
+//!
+//! Without any: the layer and the trait, no TLS, no network.
+//!
+//! # What it does not do
+//!
+//! It issues no tokens, keeps no sessions, reads no cookies, and decrypts nothing. It judges a request when it arrives: a
+//! stream that is still open when its token ends goes on.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod access_token;
+pub mod algorithm;
+pub mod bearer_token;
+pub mod challenge;
+pub mod client;
+pub mod clock;
+pub mod error;
+#[cfg(feature = "axum")]
+pub mod extract;
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+pub mod jwks;
+pub mod middleware;
+pub mod scope;
+pub mod secret;
+#[cfg(all(feature = "testing", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+pub mod testing;
+pub mod verifier;
+
+mod answer;
+mod endpoint;
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod json;
+mod log;
+mod passed;
+
+pub use self::access_token::AccessToken;
+pub use self::algorithm::Algorithm;
+pub use self::bearer_token::BearerToken;
+pub use self::error::{BuildError, Rejection, VerifyError};
+pub use self::middleware::AuthLayer;
+pub use self::scope::ScopeSet;
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+pub use self::verifier::JwtVerifier;
+pub use self::verifier::TokenVerifier;

@@ -1,0 +1,96 @@
+//! The future of a response: verifying, serving, or rejected.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::body::ResponseBody;
+use super::policy::LaterDecision;
+
+pin_project! {
+    /// The future of [`Auth`](super::Auth).
+    ///
+    /// Dropped before it is polled, it has asked nobody.
+    pub struct ResponseFuture<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        state: State<S, S::Future, B>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S, F, B> {
+        // The verifier is asked; request and readied service are parked until it answers.
+        Verifying { decision: LaterDecision, parked: Option<(Request<B>, S)> },
+        // The inner service has the request.
+        Serving { #[pin] response: F },
+        // The answer is there. None: it has been handed out.
+        Rejected { response: Option<Response<Bytes>> },
+    }
+}
+
+impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
+    pub(super) fn verifying(decision: LaterDecision, request: Request<B>, service: S) -> Self {
+        Self { state: State::Verifying { decision, parked: Some((request, service)) } }
+    }
+
+    pub(super) fn serving(response: S::Future) -> Self {
+        Self { state: State::Serving { response } }
+    }
+
+    pub(super) fn rejected(response: Response<Bytes>) -> Self {
+        Self { state: State::Rejected { response: Some(response) } }
+    }
+}
+
+impl<S, B, R> Future for ResponseFuture<S, B>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+{
+    type Output = Result<Response<ResponseBody<R>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let next = match state.as_mut().project() {
+                StateProjection::Verifying { decision, parked } => {
+                    let decision = ready!(decision.as_mut().poll(context));
+                    match (decision, parked.take()) {
+                        (Ok(admission), Some((mut request, mut service))) => {
+                            admission.enter(&mut request);
+                            State::Serving { response: service.call(request) }
+                        }
+                        // The service goes with the request, and with it the permit that it may hold.
+                        (Err(response), _) => State::Rejected { response: Some(response) },
+                        (Ok(_), None) => State::Rejected { response: None },
+                    }
+                }
+                StateProjection::Serving { response } => {
+                    let response = ready!(response.poll(context))?;
+                    return Poll::Ready(Ok(response.map(ResponseBody::inner)));
+                }
+                StateProjection::Rejected { response } => {
+                    // Polled again after it was ready, which no executor does: it stays pending.
+                    let Some(response) = response.take() else { return Poll::Pending };
+                    return Poll::Ready(Ok(response.map(ResponseBody::rejection)));
+                }
+            };
+            state.set(next);
+        }
+    }
+}
+
+impl<S: Service<Request<B>>, B> fmt::Debug for ResponseFuture<S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,53 @@
+//! The law: what happens to a request, in this order.
+//!
+//! 1. An [`AccessToken`](crate::AccessToken) that is already in the extensions is removed. A CORS preflight (`OPTIONS`
+//!    with `Origin` and `Access-Control-Request-Method`) passes.
+//! 2. There is exactly one `Authorization: Bearer` credential, else 401 without a code (none, or another scheme) or
+//!    400 `invalid_request` (a second line, a list, trailing data, no token, more than 16 KiB). A token with
+//!    characters that no token has is a bad token. Query, body and cookies are never read.
+//! 3. The verifier accepts it, else 401 `invalid_token`; if nobody can tell, 503 with `Retry-After` and no challenge.
+//! 4. It is not past its expiry plus the leeway of the verifier that vouched for it, else 401.
+//! 5. It has every required scope, else 403 `insufficient_scope`, naming all of them.
+//! 6. The `AccessToken` goes into the extensions, the `Authorization` value goes back marked sensitive (or is removed),
+//!    and the inner service is called: the instance that was ready, never a clone of it.
+//!
+//! The decision is made when the request arrives, before its body is polled; a stream that outlives its token goes on.
+//!
+//! ```
+//! use tower::{ServiceBuilder, ServiceExt};
+//! use tower_bearer::{AccessToken, AuthLayer, BearerToken, TokenVerifier, VerifyError};
+//!
+//! struct Anyone;
+//!
+//! impl TokenVerifier for Anyone {
+//!     async fn verify(&self, _: &BearerToken) -> Result<AccessToken, VerifyError> {
+//!         Ok(AccessToken::verified().subject("somebody").build())
+//!     }
+//! }
+//!
+//! # async fn run() {
+//! let service = ServiceBuilder::new()
+//!     .layer(AuthLayer::new(Anyone))
+//!     .service_fn(async |request: http::Request<String>| {
+//!         let token: &AccessToken = request.extensions().get().expect("the layer put it there");
+//!         Ok::<_, std::convert::Infallible>(http::Response::new(token.subject().unwrap_or("?").to_owned()))
+//!     });
+//! let response = service.oneshot(http::Request::new(String::new())).await.unwrap();
+//! assert_eq!(response.status(), 401);
+//! assert_eq!(response.headers()["www-authenticate"], "Bearer realm=\"api\"");
+//! # }
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run());
+//! ```
+
+pub use self::body::ResponseBody;
+pub use self::future::ResponseFuture;
+pub use self::layer::{AuthLayer, AuthLayerBuilder};
+pub use self::service::Auth;
+pub use crate::answer::RejectionBody;
+
+mod body;
+mod decision_log;
+mod future;
+mod layer;
+mod policy;
+mod service;

@@ -1,0 +1,210 @@
+//! Admit or reject: the decision, and its answer.
+
+use std::any::type_name;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use tokio::runtime::Handle;
+
+use super::decision_log::DecisionLog;
+use crate::access_token::AccessToken;
+use crate::answer::{self, RejectionBody};
+use crate::bearer_token::BearerToken;
+use crate::challenge::Challenge;
+use crate::clock::Clock;
+use crate::error::{Rejection, RejectionKind, VerifyError, VerifyErrorKind};
+use crate::passed::PassedWithoutToken;
+use crate::scope::ScopeSet;
+use crate::verifier::{TokenVerifier, Verdict};
+
+/// A hook that may replace the body of a rejection.
+pub(super) type BodyHook = Box<dyn Fn(&Rejection) -> Option<RejectionBody> + Send + Sync>;
+/// A decision that has to be waited for.
+pub(super) type LaterDecision = Pin<Box<dyn Future<Output = Decision> + Send>>;
+/// What to do with a request: let it in, or send this answer.
+pub(super) type Decision = Result<Admission, Response<Bytes>>;
+
+/// Everything that a layer decides by.
+pub(super) struct Policy<V> {
+    pub(super) verifier: V,
+    pub(super) required_scopes: ScopeSet,
+    pub(super) optional: bool,
+    pub(super) strip: bool,
+    pub(super) timeout: Duration,
+    pub(super) body: Option<BodyHook>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) challenges: Challenges,
+    pub(super) log: DecisionLog,
+}
+
+/// The challenges of a layer, written once.
+pub(super) struct Challenges {
+    insufficient_scope: HeaderValue,
+    invalid_request: HeaderValue,
+    invalid_token: HeaderValue,
+    missing_token: HeaderValue,
+}
+
+/// The leave of a request to go on.
+pub(super) struct Admission {
+    token: AccessToken,
+    bearer: BearerToken,
+    strip: bool,
+}
+
+impl<V: TokenVerifier> Policy<V> {
+    /// Decides without waiting, if that is possible. Else the credential is handed back.
+    pub(super) fn decide_now(&self, bearer: BearerToken, head: bool) -> Result<Decision, BearerToken> {
+        let now = self.clock.now();
+        let verdict = catch_unwind(AssertUnwindSafe(|| self.verifier.verify_now(&bearer, now)));
+        let verdict = match verdict.unwrap_or_else(|_| Some(Err(panicked()))) {
+            Some(Ok(token)) => self.judge(token, now),
+            // What the verifier says of a malformed token does not matter.
+            Some(Err(error)) => bearer.check().and(Err(error.into())),
+            None => match bearer.check() {
+                Ok(()) => return Err(bearer),
+                Err(rejection) => Err(rejection),
+            },
+        };
+        Ok(self.decide(verdict, bearer, head))
+    }
+
+    /// Decides by asking the verifier, for as long as that may take.
+    pub(super) async fn decide_later(&self, bearer: BearerToken, head: bool) -> Decision {
+        let verdict = self.verify(&bearer).await;
+        let verdict = match verdict {
+            Ok(token) => self.judge(token, self.clock.now()),
+            Err(error) => Err(error.into()),
+        };
+        self.decide(verdict, bearer, head)
+    }
+
+    /// Asks the verifier within the time limit. A panic in it is an answer too: nobody can tell.
+    async fn verify(&self, bearer: &BearerToken) -> Verdict {
+        let mut verification = pin!(async {
+            let late = |_| VerifyError::unavailable("the verification took too long");
+            match Handle::try_current() {
+                Ok(_) => {
+                    tokio::time::timeout(self.timeout, self.verifier.verify(bearer)).await.map_err(late)?
+                }
+                Err(_) => self.verifier.verify(bearer).await,
+            }
+        });
+        poll_fn(|context| {
+            let polled = catch_unwind(AssertUnwindSafe(|| verification.as_mut().poll(context)));
+            polled.unwrap_or_else(|_| Poll::Ready(Err(panicked())))
+        })
+        .await
+    }
+
+    /// Steps 4 and 5, on every request, whatever the verifier remembered.
+    fn judge(&self, token: AccessToken, now: SystemTime) -> Result<AccessToken, Rejection> {
+        if token.is_expired(now) {
+            return Err(VerifyError::rejected(VerifyErrorKind::Expired).into());
+        }
+        if !token.scopes().contains_all(&self.required_scopes) {
+            return Err(Rejection::new(RejectionKind::InsufficientScope));
+        }
+        Ok(token)
+    }
+
+    fn decide(&self, verdict: Result<AccessToken, Rejection>, bearer: BearerToken, head: bool) -> Decision {
+        match verdict {
+            Ok(token) => {
+                self.log.admitted(&token, &bearer);
+                Ok(Admission { token, bearer, strip: self.strip })
+            }
+            Err(rejection) => Err(self.reject(rejection, Some(&bearer), head)),
+        }
+    }
+}
+
+impl<V> Policy<V> {
+    /// Answers a rejected request.
+    pub(super) fn reject(
+        &self,
+        rejection: Rejection,
+        bearer: Option<&BearerToken>,
+        head: bool,
+    ) -> Response<Bytes> {
+        self.log.rejected(&rejection, bearer, &*self.clock);
+        let hooked = catch_unwind(AssertUnwindSafe(|| self.body.as_ref().and_then(|body| body(&rejection))));
+        let challenge = self.challenges.of(rejection.kind());
+        let mut response = match hooked {
+            Ok(body) => answer::respond(rejection, challenge, body),
+            Err(_) => answer::internal_error(),
+        };
+        if head {
+            // RFC 9110 §9.3.2: the header of the answer to GET, and no content.
+            *response.body_mut() = Bytes::new();
+        }
+        response
+    }
+
+    /// Lets a request through without a token, marked so that extractors know.
+    pub(super) fn pass<B>(&self, request: &mut Request<B>) {
+        self.log.passed();
+        request.extensions_mut().remove::<AccessToken>();
+        let challenge = self.challenges.missing_token.clone();
+        request.extensions_mut().insert(PassedWithoutToken { challenge });
+    }
+}
+
+impl Challenges {
+    /// The challenges of a layer that needs these scopes and has its metadata there.
+    pub(super) fn new(scopes: &ScopeSet, metadata: Option<&str>) -> Self {
+        let base = Challenge::bearer().scope(scopes).resource_metadata(metadata.unwrap_or_default());
+        let of = |kind| answer::challenge(kind, base.clone());
+        Self {
+            insufficient_scope: of(RejectionKind::InsufficientScope),
+            invalid_request: of(RejectionKind::InvalidRequest),
+            invalid_token: of(RejectionKind::InvalidToken),
+            missing_token: of(RejectionKind::MissingToken),
+        }
+    }
+
+    fn of(&self, kind: RejectionKind) -> HeaderValue {
+        match kind {
+            RejectionKind::InsufficientScope => &self.insufficient_scope,
+            RejectionKind::InvalidRequest => &self.invalid_request,
+            RejectionKind::InvalidToken => &self.invalid_token,
+            RejectionKind::InsufficientAuthentication
+            | RejectionKind::InsufficientClaims
+            | RejectionKind::MissingToken
+            | RejectionKind::Unavailable => &self.missing_token,
+        }
+        .clone()
+    }
+}
+
+impl Admission {
+    /// Step 6: the request gets its access token, and its credential back.
+    pub(super) fn enter<B>(self, request: &mut Request<B>) {
+        let headers: &mut HeaderMap = request.headers_mut();
+        if self.strip {
+            headers.remove(http::header::AUTHORIZATION);
+        } else {
+            self.bearer.put_back(headers);
+        }
+        request.extensions_mut().insert(self.token);
+    }
+}
+
+impl<V> Policy<V> {
+    /// The name of the verifier in logs.
+    pub(super) fn verifier_name() -> &'static str {
+        let name = type_name::<V>();
+        let path = name.split('<').next().unwrap_or(name);
+        path.rsplit("::").next().unwrap_or(path)
+    }
+}
+
+fn panicked() -> VerifyError {
+    VerifyError::misconfigured("the verifier panicked")
+}

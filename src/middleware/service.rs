@@ -1,0 +1,96 @@
+//! `Auth`: the service that decides about each request before the inner one sees it.
+
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
+use http::{Method, Request, Response};
+use tower_service::Service;
+
+use super::body::ResponseBody;
+use super::future::ResponseFuture;
+use super::policy::Policy;
+use crate::bearer_token::BearerToken;
+use crate::error::RejectionKind;
+use crate::verifier::{BoxVerifier, TokenVerifier};
+
+/// Lets only requests with a good bearer token reach the inner service. Made by [`AuthLayer`](super::AuthLayer).
+pub struct Auth<S, V = BoxVerifier> {
+    inner: S,
+    policy: Arc<Policy<V>>,
+}
+
+impl<S, V> Auth<S, V> {
+    pub(super) fn new(inner: S, policy: Arc<Policy<V>>) -> Self {
+        Self { inner, policy }
+    }
+}
+
+impl<S, V, B, R> Service<Request<B>> for Auth<S, V>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    V: TokenVerifier + 'static,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, B>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        // `poll_ready` readied this instance of the inner service, not its clones. It is taken also for a request
+        // that will be rejected: dropped with it, it gives back the permit that it may hold.
+        let unready = self.inner.clone();
+        let mut inner = mem::replace(&mut self.inner, unready);
+        let head = request.method() == Method::HEAD;
+        let missing = |kind| self.policy.optional && kind == RejectionKind::MissingToken;
+        if is_preflight(&request) {
+            self.policy.pass(&mut request);
+            return ResponseFuture::serving(inner.call(request));
+        }
+        let bearer = match BearerToken::take(request.headers_mut()) {
+            Ok(bearer) => bearer,
+            Err(rejection) if missing(rejection.kind()) => {
+                self.policy.pass(&mut request);
+                return ResponseFuture::serving(inner.call(request));
+            }
+            Err(rejection) => return ResponseFuture::rejected(self.policy.reject(rejection, None, head)),
+        };
+        match self.policy.decide_now(bearer, head) {
+            Ok(Ok(admission)) => {
+                admission.enter(&mut request);
+                ResponseFuture::serving(inner.call(request))
+            }
+            Ok(Err(response)) => ResponseFuture::rejected(response),
+            Err(bearer) => {
+                let policy = Arc::clone(&self.policy);
+                let decision = Box::pin(async move { policy.decide_later(bearer, head).await });
+                ResponseFuture::verifying(decision, request, inner)
+            }
+        }
+    }
+}
+
+/// What a browser sends, without credentials, before a request that is not simple
+/// ([Fetch, CORS-preflight request](https://fetch.spec.whatwg.org/#cors-preflight-request)).
+fn is_preflight<B>(request: &Request<B>) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(ORIGIN)
+        && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+impl<S: Clone, V> Clone for Auth<S, V> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), policy: Arc::clone(&self.policy) }
+    }
+}
+
+impl<S: fmt::Debug, V> fmt::Debug for Auth<S, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}

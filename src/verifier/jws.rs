@@ -1,0 +1,201 @@
+//! The outer form of a JWT: compact serialisation and JOSE header ([RFC 7515 §7.1], [RFC 7515 §4]).
+//!
+//! 1. At most 16 KiB, only `A-Z a-z 0-9 - _ .`, exactly two dots, three parts that are not empty.
+//! 2. The header is one strict JSON object, in strict base64url.
+//! 3. No `crit`, `b64`, `enc`, `zip`, `cty`: nothing that changes how the token is read.
+//! 4. `alg` names an algorithm of this crate. Key hints (`jwk`, `jku`, `x5u`, `x5c`, …) are ignored.
+//! 5. `kid`, if present, has 1 to 256 printable characters.
+//!
+//! [RFC 7515 §4]: https://www.rfc-editor.org/rfc/rfc7515#section-4
+//! [RFC 7515 §7.1]: https://www.rfc-editor.org/rfc/rfc7515#section-7.1
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::algorithm::Algorithm;
+use crate::error::VerifyErrorKind;
+use crate::json::Object;
+
+const MAX_LENGTH: usize = 16 * 1024;
+const MAX_KID: usize = 256;
+/// The longest signature: RSA with 8192 bits.
+const MAX_SIGNATURE: usize = 1024;
+
+/// A token in its three parts, none of them believed yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Jws<'a> {
+    header: &'a [u8],
+    payload: &'a [u8],
+    signature: &'a [u8],
+    signed: &'a [u8],
+}
+
+/// What the header says.
+#[derive(Debug)]
+pub(crate) struct Header {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) key_id: Option<Box<str>>,
+    pub(crate) token_type: Option<Box<str>>,
+}
+
+impl<'a> Jws<'a> {
+    /// Cuts a token into its parts. Allocates nothing.
+    pub(crate) fn parse(token: &'a [u8]) -> Result<Self, VerifyErrorKind> {
+        let malformed = VerifyErrorKind::Malformed;
+        if token.len() > MAX_LENGTH {
+            return Err(malformed);
+        }
+        // No early exit and no table: this form is compiled to vector instructions.
+        let (all, dots) = token.iter().fold((true, 0_u16), |(all, dots), &byte| {
+            (all & is_token_byte(byte), dots + u16::from(byte == b'.'))
+        });
+        if !all || dots != 2 {
+            return Err(malformed);
+        }
+        let mut parts = token.split(|byte| *byte == b'.');
+        let (Some(header), Some(payload), Some(signature)) = (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(malformed);
+        };
+        if header.is_empty() || payload.is_empty() || signature.is_empty() {
+            return Err(malformed);
+        }
+        let signed = token.get(..=header.len() + payload.len()).ok_or(malformed)?;
+        Ok(Self { header, payload, signature, signed })
+    }
+
+    /// Reads the header.
+    pub(crate) fn header(&self) -> Result<Header, VerifyErrorKind> {
+        let text = decode(self.header)?;
+        let header = Object::parse(&text).map_err(|_| VerifyErrorKind::Malformed)?;
+        let changes_the_reading = ["crit", "b64", "enc", "zip", "cty"];
+        if header.members().any(|(name, _)| changes_the_reading.contains(&name)) {
+            return Err(VerifyErrorKind::Malformed);
+        }
+        let text = |name| header.string(name).map_err(|_| VerifyErrorKind::Malformed);
+        let name = text("alg")?.ok_or(VerifyErrorKind::Malformed)?;
+        let key_id = text("kid")?;
+        if key_id.as_deref().is_some_and(|id| !is_key_id(id)) {
+            return Err(VerifyErrorKind::Malformed);
+        }
+        Ok(Header {
+            algorithm: Algorithm::from_name(&name).ok_or(VerifyErrorKind::Algorithm)?,
+            key_id: key_id.map(Into::into),
+            token_type: text("typ")?.map(Into::into),
+        })
+    }
+
+    /// Decodes the payload.
+    pub(crate) fn payload(&self) -> Result<Vec<u8>, VerifyErrorKind> {
+        decode(self.payload)
+    }
+
+    /// Decodes the signature and hands it to a check, together with what was signed.
+    pub(crate) fn verify(&self, check: impl FnOnce(&[u8], &[u8]) -> bool) -> Result<(), VerifyErrorKind> {
+        let mut buffer = [0; MAX_SIGNATURE];
+        // RFC 7515 §2: without padding, line breaks or other characters; trailing bits are zero.
+        let length = URL_SAFE_NO_PAD.decode_slice(self.signature, &mut buffer);
+        let length = length.map_err(|_| VerifyErrorKind::Malformed)?;
+        let signature = buffer.get(..length).unwrap_or_default();
+        if check(self.signed, signature) { Ok(()) } else { Err(VerifyErrorKind::Signature) }
+    }
+}
+
+fn decode(part: &[u8]) -> Result<Vec<u8>, VerifyErrorKind> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| VerifyErrorKind::Malformed)
+}
+
+fn is_token_byte(byte: u8) -> bool {
+    let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    let digit = byte.wrapping_sub(b'0') < 10;
+    letter | digit | (byte == b'-') | (byte == b'_') | (byte == b'.')
+}
+
+/// RFC 7515 §4.1.4 says only that it is a string. Bounded and printable, it can be compared and logged.
+fn is_key_id(id: &str) -> bool {
+    (1..=MAX_KID).contains(&id.len()) && id.chars().all(|character| !character.is_control())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(json: &str) -> Result<Header, VerifyErrorKind> {
+        let token = format!("{}.e30.AA", URL_SAFE_NO_PAD.encode(json));
+        Jws::parse(token.as_bytes()).unwrap().header()
+    }
+
+    #[test]
+    fn only_three_parts_of_the_right_bytes_are_cut() {
+        for token in [
+            "", ".", "..", "a", "a.b", "a.b.", ".b.c", "a..c", "a.b.c.d", "a.b.c=", "a.b.c ", "a.b.c\n",
+            "a+.b.c", "a/.b.c", "é.b.c",
+        ] {
+            assert_eq!(Jws::parse(token.as_bytes()).unwrap_err(), VerifyErrorKind::Malformed, "{token:?}");
+        }
+        let jws = Jws::parse(b"aa.bbb.cccc").unwrap();
+        assert_eq!((jws.header, jws.payload, jws.signature), (&b"aa"[..], &b"bbb"[..], &b"cccc"[..]));
+        assert_eq!(jws.signed, b"aa.bbb");
+        assert!(Jws::parse(&[b'.'; MAX_LENGTH]).is_err());
+        assert!(Jws::parse(&[b'a'; MAX_LENGTH + 1]).is_err());
+    }
+
+    #[test]
+    fn a_header_that_changes_the_reading_is_refused() {
+        for member in [
+            r#""crit":["exp"]"#,
+            r#""crit":[]"#,
+            r#""crit":null"#,
+            r#""b64":true"#,
+            r#""b64":false"#,
+            r#""zip":"DEF""#,
+            r#""enc":"A128GCM""#,
+            r#""cty":"JWT""#,
+        ] {
+            let json = format!(r#"{{"alg":"RS256",{member}}}"#);
+            assert_eq!(header(&json).unwrap_err(), VerifyErrorKind::Malformed, "{json}");
+        }
+        let json = r#"{"alg":"RS256","jku":"http://127.0.0.1:9","x5c":[],"cat":7,"jwk":{}}"#;
+        assert!(header(json).is_ok());
+    }
+
+    #[test]
+    fn alg_kid_and_typ_are_strings_or_the_header_is_malformed() {
+        use VerifyErrorKind::{Algorithm as Alg, Malformed};
+        for (json, kind) in [
+            (r#"{"kid":"a"}"#, Malformed),
+            (r#"{"alg":null}"#, Malformed),
+            (r#"{"alg":["RS256"]}"#, Malformed),
+            (r#"{"alg":1}"#, Malformed),
+            (r#"{"alg":""}"#, Alg),
+            (r#"{"alg":"none"}"#, Alg),
+            (r#"{"alg":"nOnE"}"#, Alg),
+            (r#"{"alg":"rs256"}"#, Alg),
+            (r#"{"alg":"RS256 "}"#, Alg),
+            (r#"{"alg":"RS256","kid":7}"#, Malformed),
+            (r#"{"alg":"RS256","kid":null}"#, Malformed),
+            (r#"{"alg":"RS256","kid":""}"#, Malformed),
+            (r#"{"alg":"RS256","kid":"a\u0000"}"#, Malformed),
+            (r#"{"alg":"RS256","kid":"a\r\nb"}"#, Malformed),
+            (r#"{"alg":"RS256","typ":1}"#, Malformed),
+            (r#"{"alg":"RS256","alg":"none"}"#, Malformed),
+            (r#"["RS256"]"#, Malformed),
+        ] {
+            assert_eq!(header(json).unwrap_err(), kind, "{json}");
+        }
+        let long = format!(r#"{{"alg":"RS256","kid":"{}"}}"#, "k".repeat(257));
+        assert_eq!(header(&long).unwrap_err(), Malformed);
+    }
+
+    #[test]
+    fn base64url_has_one_spelling() {
+        // "eyJhbGciOiJSUzI1NiJ9" is {"alg":"RS256"}; its last character has no spare bits, so use a longer one.
+        let header = r#"{"alg":"RS256","a":1}"#;
+        let good = URL_SAFE_NO_PAD.encode(format!("{header} "));
+        assert!(Jws::parse(format!("{good}.e30.AA").as_bytes()).unwrap().header().is_ok());
+        let mut twin = good.into_bytes();
+        *twin.last_mut().unwrap() += 1;
+        let twin = String::from_utf8(twin).unwrap();
+        assert!(Jws::parse(format!("{twin}.e30.AA").as_bytes()).unwrap().header().is_err());
+    }
+}

@@ -1,0 +1,382 @@
+//! Sets up a [`JwtVerifier`] and finds what cannot work before the first request does.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::claims::Rules;
+use super::jwt::{Inner, JwtVerifier, TokenTypes};
+use crate::algorithm::Algorithm;
+use crate::client::HttpClient;
+use crate::clock::{Clock, SystemClock};
+use crate::endpoint;
+use crate::error::{BuildError, BuildErrorKind};
+use crate::json::Object;
+use crate::jwks::material::Material;
+use crate::jwks::{self, IssuerKeys, Jwk, JwkSet, KeyFetcher, Kind, RemoteJwks};
+use crate::secret::Secret;
+
+const LEEWAY: Duration = Duration::from_secs(60);
+const MAX_LEEWAY: Duration = Duration::from_secs(300);
+const MAX_TOKEN_AGE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+/// RFC 9068 §2.2.
+const RFC9068_CLAIMS: [&str; 7] = ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"];
+
+/// Sets up a [`JwtVerifier`]. Made by [`JwtVerifier::builder`].
+///
+/// Keys come from the issuer's metadata unless one of [`jwks_uri`](Self::jwks_uri),
+/// [`remote_jwks`](Self::remote_jwks), [`jwk_set`](Self::jwk_set), [`jwk`](Self::jwk),
+/// [`public_key_pem`](Self::public_key_pem), [`hmac_secret`](Self::hmac_secret) names another source.
+#[derive(Clone)]
+#[must_use = "the verifier is made by `build`"]
+pub struct JwtVerifierBuilder {
+    issuer: Option<String>,
+    audiences: Option<Vec<String>>,
+    sources: Vec<(&'static str, Source)>,
+    algorithms: Option<Vec<Algorithm>>,
+    types: TokenTypes,
+    leeway: Duration,
+    expiry_required: bool,
+    required: Vec<String>,
+    max_token_age: Option<Duration>,
+    clock: Arc<dyn Clock>,
+    client: Option<Arc<dyn HttpClient>>,
+}
+
+#[derive(Clone)]
+enum Source {
+    Jwk(Secret<String>),
+    JwkSet(Secret<String>),
+    Pem(Secret<String>),
+    Remote(RemoteJwks),
+    Secret(Secret<Vec<u8>>),
+}
+
+impl JwtVerifierBuilder {
+    pub(super) fn new(issuer: String, audience: String) -> Self {
+        Self {
+            issuer: Some(issuer),
+            audiences: Some(vec![audience]),
+            sources: Vec::new(),
+            algorithms: None,
+            types: TokenTypes::Usual,
+            leeway: LEEWAY,
+            expiry_required: true,
+            required: Vec::new(),
+            max_token_age: None,
+            clock: SystemClock::shared(),
+            client: None,
+        }
+    }
+
+    /// Accepts tokens for another audience too.
+    pub fn add_audience(mut self, audience: impl Into<String>) -> Self {
+        self.audiences.get_or_insert_default().push(audience.into());
+        self
+    }
+
+    /// Accepts tokens for any audience, and tokens that name none.
+    ///
+    /// # Security
+    ///
+    /// A token that the issuer made for any other service, or for a client that the user was tricked into using, then
+    /// opens this one ([RFC 9068 §4](https://www.rfc-editor.org/rfc/rfc9068#section-4)). Only for an issuer that
+    /// serves nobody else.
+    pub fn insecure_allow_any_audience(mut self) -> Self {
+        self.audiences = None;
+        self
+    }
+
+    /// Accepts tokens of any issuer that are signed with the configured key. Needs keys that are not discovered.
+    ///
+    /// # Security
+    ///
+    /// Whoever signs with the same key speaks for every issuer, and subjects of different issuers are confused.
+    pub fn insecure_allow_any_issuer(mut self) -> Self {
+        self.issuer = None;
+        self
+    }
+
+    /// Accepts tokens without `exp`. One that is there still counts.
+    ///
+    /// # Security
+    ///
+    /// A token that leaks then works until the key is withdrawn.
+    pub fn insecure_allow_missing_expiry(mut self) -> Self {
+        self.expiry_required = false;
+        self
+    }
+
+    /// Fetches the keys from an address instead of discovering it.
+    pub fn jwks_uri(self, uri: impl Into<String>) -> Self {
+        self.source("jwks_uri", Source::Remote(RemoteJwks::at(uri)))
+    }
+
+    /// Fetches the keys by settings of its own.
+    pub fn remote_jwks(self, keys: RemoteJwks) -> Self {
+        self.source("remote_jwks", Source::Remote(keys))
+    }
+
+    /// Uses the keys of a JWK set, given as JSON. Keys that cannot be used are skipped.
+    ///
+    /// Shared secrets (`oct`) are read if only HMAC algorithms are allowed, and are the only ones then.
+    pub fn jwk_set(self, json: impl Into<String>) -> Self {
+        self.source("jwk_set", Source::JwkSet(Secret::new(json.into())))
+    }
+
+    /// Uses one key, given as a JWK.
+    pub fn jwk(self, json: impl Into<String>) -> Self {
+        self.source("jwk", Source::Jwk(Secret::new(json.into())))
+    }
+
+    /// Uses one public key in PEM: `PUBLIC KEY` (SPKI) or `RSA PUBLIC KEY` (PKCS#1). A token's `kid` is ignored.
+    pub fn public_key_pem(self, pem: impl Into<String>) -> Self {
+        self.source("public_key_pem", Source::Pem(Secret::new(pem.into())))
+    }
+
+    /// Uses a shared secret, with HS256 unless [`algorithms`](Self::algorithms) says otherwise.
+    ///
+    /// At least as many bytes as the hash: 32, 48 or 64 ([RFC 7518 §3.2]).
+    ///
+    /// # Security
+    ///
+    /// Whoever can verify can also sign. Prefer public keys where more than one party is involved.
+    ///
+    /// [RFC 7518 §3.2]: https://www.rfc-editor.org/rfc/rfc7518#section-3.2
+    pub fn hmac_secret(self, secret: impl Into<Vec<u8>>) -> Self {
+        self.source("hmac_secret", Source::Secret(Secret::new(secret.into())))
+    }
+
+    /// The algorithms that a token may be signed with.
+    ///
+    /// Default: all of [`Algorithm::ASYMMETRIC`]; for a shared secret HS256.
+    pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        self.algorithms = Some(algorithms.into_iter().collect());
+        self
+    }
+
+    /// Accepts only tokens of the JWT profile for access tokens ([RFC 9068]): `typ` is `at+jwt`, and all of `iss`,
+    /// `exp`, `aud`, `sub`, `client_id`, `iat`, `jti` are there.
+    ///
+    /// Default: `typ` may also be missing or `JWT`, and only `iss`, `exp`, `aud` are needed.
+    ///
+    /// [RFC 9068]: https://www.rfc-editor.org/rfc/rfc9068#section-2
+    pub fn rfc9068(mut self) -> Self {
+        self.types = TokenTypes::Rfc9068;
+        self
+    }
+
+    /// How far the clocks of the issuer and of this server may differ. Default: 60 seconds. At most 300 seconds.
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// Claims that have to be there, besides those that always have to.
+    pub fn required_claims<C: Into<String>>(mut self, names: impl IntoIterator<Item = C>) -> Self {
+        self.required = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Refuses tokens that were issued longer ago, whatever their expiry; `iat` is then required.
+    ///
+    /// Default: no limit. From 1 second to 366 days.
+    pub fn max_token_age(mut self, age: Duration) -> Self {
+        self.max_token_age = Some(age);
+        self
+    }
+
+    /// The clock to judge by. Default: that of the system.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The client to fetch keys with. Default: a `ReqwestClient` with its defaults, if that feature is on.
+    pub fn http_client(mut self, client: impl HttpClient) -> Self {
+        self.client = Some(Arc::new(client));
+        self
+    }
+
+    /// Makes the verifier. Sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// - issuer, audience, a required claim: empty, or `*` for an audience: [`Empty`](BuildErrorKind::Empty)
+    /// - issuer or key address: [`InvalidUrl`](BuildErrorKind::InvalidUrl),
+    ///   [`InsecureUrl`](BuildErrorKind::InsecureUrl)
+    /// - no source of keys without an issuer, no client: [`Missing`](BuildErrorKind::Missing)
+    /// - two sources of keys: [`Conflict`](BuildErrorKind::Conflict)
+    /// - a key: [`InvalidKey`](BuildErrorKind::InvalidKey), [`PrivateKey`](BuildErrorKind::PrivateKey),
+    ///   [`WeakSecret`](BuildErrorKind::WeakSecret)
+    /// - algorithms: [`NoAlgorithms`](BuildErrorKind::NoAlgorithms),
+    ///   [`SymmetricAlgorithm`](BuildErrorKind::SymmetricAlgorithm)
+    /// - a duration: [`OutOfRange`](BuildErrorKind::OutOfRange)
+    pub fn build(self) -> Result<JwtVerifier, BuildError> {
+        let issuer = self.checked_issuer()?;
+        let audiences = self.checked_audiences()?;
+        let mut required = self.required.clone();
+        if required.iter().any(String::is_empty) {
+            return Err(BuildError::new("required_claims", BuildErrorKind::Empty));
+        }
+        if self.types == TokenTypes::Rfc9068 {
+            required.extend(RFC9068_CLAIMS.map(str::to_owned));
+        }
+        if self.leeway > MAX_LEEWAY {
+            return Err(BuildError::new("leeway", BuildErrorKind::OutOfRange));
+        }
+        if self.max_token_age.is_some_and(|age| age < Duration::from_secs(1) || age > MAX_TOKEN_AGE) {
+            return Err(BuildError::new("max_token_age", BuildErrorKind::OutOfRange));
+        }
+        let (keys, algorithms) = self.keys(issuer.as_ref())?;
+        Ok(JwtVerifier::new(Inner {
+            rules: Rules {
+                issuer,
+                audiences,
+                leeway: self.leeway,
+                expiry_required: self.expiry_required,
+                required: required.into_iter().map(Into::into).collect(),
+                max_token_age: self.max_token_age,
+            },
+            algorithms,
+            types: self.types,
+            keys,
+            clock: self.clock,
+        }))
+    }
+
+    fn source(mut self, setting: &'static str, source: Source) -> Self {
+        self.sources.push((setting, source));
+        self
+    }
+
+    fn checked_issuer(&self) -> Result<Option<Arc<str>>, BuildError> {
+        let Some(issuer) = &self.issuer else { return Ok(None) };
+        if issuer.trim().is_empty() || issuer == "*" {
+            return Err(BuildError::new("issuer", BuildErrorKind::Empty));
+        }
+        // An issuer may be any name as long as nobody has to go there.
+        let discovered = self.sources.is_empty();
+        if discovered || issuer.contains("://") {
+            endpoint::check("issuer", issuer)?;
+        }
+        if discovered && issuer.contains('?') {
+            return Err(BuildError::new("issuer", BuildErrorKind::InvalidUrl));
+        }
+        if issuer.chars().any(|character| character.is_control() || character.is_whitespace()) {
+            return Err(BuildError::new("issuer", BuildErrorKind::InvalidText));
+        }
+        Ok(Some(issuer.as_str().into()))
+    }
+
+    fn checked_audiences(&self) -> Result<Vec<Box<str>>, BuildError> {
+        let audiences = self.audiences.iter().flatten();
+        let audiences: Vec<Box<str>> = audiences.map(|audience| audience.as_str().into()).collect();
+        if audiences.iter().any(|audience| audience.trim().is_empty() || **audience == *"*") {
+            return Err(BuildError::new("audience", BuildErrorKind::Empty));
+        }
+        Ok(audiences)
+    }
+
+    fn keys(&self, issuer: Option<&Arc<str>>) -> Result<(IssuerKeys, Vec<Algorithm>), BuildError> {
+        let discovered = ("remote_jwks", Source::Remote(RemoteJwks::discovered()));
+        let (setting, source) = match self.sources.as_slice() {
+            [] => &discovered,
+            [source] => source,
+            [_, (setting, _), ..] => return Err(BuildError::new(setting, BuildErrorKind::Conflict)),
+        };
+        let algorithms = self.checked_algorithms(source)?;
+        let symmetric = algorithms.iter().all(|algorithm| algorithm.is_symmetric());
+        let kind = if symmetric { Kind::Secret } else { Kind::Public };
+        let fault = |fault| BuildError::new(setting, fault);
+        let set = match source {
+            Source::Remote(remote) => {
+                return Ok((IssuerKeys::Fetched(self.fetcher(remote, issuer)?), algorithms));
+            }
+            Source::JwkSet(json) => JwkSet::parse(json.expose().as_bytes(), kind)
+                .map_err(|_| fault(BuildErrorKind::InvalidKey))?,
+            Source::Jwk(json) => JwkSet::alone(jwk(json.expose(), kind).map_err(fault)?),
+            Source::Pem(pem) => JwkSet::alone(jwks::pem::read(pem.expose()).map_err(fault)?),
+            Source::Secret(secret) => JwkSet::alone(shared(secret, &algorithms).map_err(fault)?),
+        };
+        if !set.supports(&algorithms) {
+            return Err(BuildError::new("algorithms", BuildErrorKind::NoAlgorithms));
+        }
+        Ok((IssuerKeys::Configured(Arc::new(set)), algorithms))
+    }
+
+    fn checked_algorithms(&self, source: &Source) -> Result<Vec<Algorithm>, BuildError> {
+        let fault = |kind| Err(BuildError::new("algorithms", kind));
+        let Some(algorithms) = &self.algorithms else {
+            let secret = matches!(source, Source::Secret(_));
+            return Ok(if secret { vec![Algorithm::Hs256] } else { Algorithm::ASYMMETRIC.to_vec() });
+        };
+        let symmetric = algorithms.iter().filter(|algorithm| algorithm.is_symmetric()).count();
+        let fits = match source {
+            Source::Secret(_) => symmetric == algorithms.len(),
+            Source::Pem(_) | Source::Remote(_) => symmetric == 0,
+            Source::Jwk(_) | Source::JwkSet(_) => symmetric == 0 || symmetric == algorithms.len(),
+        };
+        match (algorithms.is_empty(), fits) {
+            (true, _) => fault(BuildErrorKind::NoAlgorithms),
+            (false, false) => fault(BuildErrorKind::SymmetricAlgorithm),
+            (false, true) => Ok(algorithms.clone()),
+        }
+    }
+
+    fn fetcher(&self, remote: &RemoteJwks, issuer: Option<&Arc<str>>) -> Result<KeyFetcher, BuildError> {
+        let uri = remote.check()?;
+        let issuer = match (issuer, &uri) {
+            (Some(issuer), _) => Arc::clone(issuer),
+            (None, Some(_)) => Arc::from("any"),
+            (None, None) => return Err(BuildError::new("issuer", BuildErrorKind::Missing)),
+        };
+        if uri.is_none() {
+            endpoint::check("issuer", &issuer)?;
+        }
+        let issuer = jwks::Issuer { issuer, client: self.client()?, timeout: remote.timeout };
+        Ok(KeyFetcher::new(issuer, remote.clone(), uri, Arc::clone(&self.clock)))
+    }
+
+    #[cfg(feature = "reqwest")]
+    fn client(&self) -> Result<Arc<dyn HttpClient>, BuildError> {
+        match &self.client {
+            Some(client) => Ok(Arc::clone(client)),
+            None => Ok(Arc::new(crate::client::ReqwestClient::new()?)),
+        }
+    }
+
+    #[cfg(not(feature = "reqwest"))]
+    fn client(&self) -> Result<Arc<dyn HttpClient>, BuildError> {
+        self.client.clone().ok_or_else(|| BuildError::new("http_client", BuildErrorKind::Missing))
+    }
+}
+
+fn jwk(json: &str, kind: Kind) -> Result<Jwk, BuildErrorKind> {
+    let entry = Object::parse(json.as_bytes()).map_err(|_| BuildErrorKind::InvalidKey)?;
+    if kind == Kind::Public && entry.has("d") {
+        return Err(BuildErrorKind::PrivateKey);
+    }
+    Jwk::read(&entry, kind).ok_or(BuildErrorKind::InvalidKey)
+}
+
+/// RFC 7518 §3.2: as long as the hash. RFC 8725 §3.5: not something that others know, such as a public key.
+fn shared(secret: &Secret<Vec<u8>>, algorithms: &[Algorithm]) -> Result<Jwk, BuildErrorKind> {
+    let text = secret.expose().trim_ascii_start();
+    let is_key = text.starts_with(b"-----BEGIN") || text.starts_with(b"{");
+    let material = Material::Secret(secret.clone());
+    let long_enough = algorithms.iter().all(|algorithm| material.algorithms().contains(algorithm));
+    if is_key || !long_enough {
+        return Err(BuildErrorKind::WeakSecret);
+    }
+    Jwk::new(None, &material, None).ok_or(BuildErrorKind::WeakSecret)
+}
+
+impl fmt::Debug for JwtVerifierBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtVerifierBuilder")
+            .field("issuer", &self.issuer)
+            .field("audiences", &self.audiences)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,173 @@
+//! Decides whether a bearer token is good.
+//!
+//! A verifier of your own is one `async fn`:
+//!
+//! ```
+//! use tower_bearer::{AccessToken, BearerToken, TokenVerifier, VerifyError};
+//! use tower_bearer::error::VerifyErrorKind;
+//!
+//! struct ApiKeys;
+//!
+//! impl TokenVerifier for ApiKeys {
+//!     async fn verify(&self, token: &BearerToken) -> Result<AccessToken, VerifyError> {
+//!         match lookup(token.as_str()).await {
+//!             Ok(Some(owner)) => Ok(AccessToken::verified().subject(owner).build()),
+//!             Ok(None) => Err(VerifyError::rejected(VerifyErrorKind::Inactive)),
+//!             Err(database_is_down) => Err(VerifyError::unavailable(database_is_down)),
+//!         }
+//!     }
+//! }
+//! # async fn lookup(_: &str) -> Result<Option<String>, std::io::Error> { Ok(Some("ci".to_owned())) }
+//! ```
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tower_layer::Layer;
+
+use crate::access_token::AccessToken;
+use crate::bearer_token::BearerToken;
+use crate::error::VerifyError;
+
+pub use self::boxed::BoxVerifier;
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+pub use self::jwt::JwtVerifier;
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+pub use self::jwt_builder::JwtVerifierBuilder;
+pub use self::or::Or;
+
+mod boxed;
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod claims;
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod jws;
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod jwt;
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod jwt_builder;
+mod or;
+
+/// What a verifier says of a token.
+pub type Verdict = Result<AccessToken, VerifyError>;
+
+/// Decides whether a bearer token is good.
+///
+/// Only [`verify`](Self::verify) is required. It separates three cases, and the layer answers each in its own way: the
+/// token is good, the token is bad (401), nobody can tell (503). Scopes are not its business: the layer judges them.
+///
+/// A wrapper around another verifier forwards all six methods.
+pub trait TokenVerifier: Send + Sync {
+    /// Verifies a token. It is `token68` and has at most 16 KiB.
+    ///
+    /// Dropping the future must be harmless: a client may go away at any time.
+    fn verify(&self, token: &BearerToken) -> impl Future<Output = Verdict> + Send;
+
+    /// Verifies a token without waiting, if that is possible. `now` is the time by which to judge.
+    ///
+    /// It is asked first, before the characters of the token have been checked: an implementation must not assume a
+    /// form. What it returns is final.
+    ///
+    /// Default: `None`, [`verify`](Self::verify) has to be asked.
+    fn verify_now(&self, token: &BearerToken, now: SystemTime) -> Option<Verdict> {
+        let _ = (token, now);
+        None
+    }
+
+    /// Whether the token looks like one of this verifier's, by its shape, prefix or issuer. Never asks anybody.
+    ///
+    /// A chain asks the first member that recognises the token.
+    ///
+    /// Default: every token.
+    fn recognises(&self, token: &BearerToken) -> bool {
+        let _ = token;
+        true
+    }
+
+    /// Verifies a token again of which the last verdict is known, for whoever can do that at less cost.
+    ///
+    /// Default: [`verify`](Self::verify).
+    fn revalidate(&self, token: &BearerToken, last: &AccessToken) -> impl Future<Output = Verdict> + Send {
+        let _ = last;
+        self.verify(token)
+    }
+
+    /// A number that grows when a key is withdrawn. A verdict that was remembered under an older one is dead.
+    ///
+    /// Default: 0, always.
+    fn generation(&self) -> u64 {
+        0
+    }
+
+    /// The issuers whose tokens this verifier accepts, for the metadata of the resource.
+    ///
+    /// Default: none.
+    fn issuers(&self) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
+    /// Asks this verifier, and another for the tokens that this one does not recognise.
+    ///
+    /// A token is shown to one of them: the verdict of the first that recognises it stands, unless it is
+    /// [`NotMine`](crate::error::VerifyErrorKind::NotMine).
+    fn or<V: TokenVerifier>(self, other: V) -> Or<Self, V>
+    where
+        Self: Sized,
+    {
+        Or::new(self, other)
+    }
+
+    /// Wraps this verifier into a layer, such as one that caches verdicts.
+    fn cached<L: Layer<Self>>(self, layer: L) -> L::Service
+    where
+        Self: Sized,
+    {
+        layer.layer(self)
+    }
+
+    /// Hides the type of this verifier. Clones of the box share it.
+    fn boxed(self) -> BoxVerifier
+    where
+        Self: Sized + 'static,
+    {
+        BoxVerifier::new(self)
+    }
+}
+
+/// The future of a verdict.
+type VerdictFuture<'a> = Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
+
+/// Forwards the six methods to what a pointer points to.
+macro_rules! forward {
+    ($pointer:ty) => {
+        impl<V: TokenVerifier + ?Sized> TokenVerifier for $pointer {
+            async fn verify(&self, token: &BearerToken) -> Verdict {
+                (**self).verify(token).await
+            }
+
+            fn verify_now(&self, token: &BearerToken, now: SystemTime) -> Option<Verdict> {
+                (**self).verify_now(token, now)
+            }
+
+            fn recognises(&self, token: &BearerToken) -> bool {
+                (**self).recognises(token)
+            }
+
+            async fn revalidate(&self, token: &BearerToken, last: &AccessToken) -> Verdict {
+                (**self).revalidate(token, last).await
+            }
+
+            fn generation(&self) -> u64 {
+                (**self).generation()
+            }
+
+            fn issuers(&self) -> Vec<Arc<str>> {
+                (**self).issuers()
+            }
+        }
+    };
+}
+
+forward!(&V);
+forward!(Arc<V>);

@@ -72,7 +72,6 @@ pub enum Principal<'a> {
 
 impl AccessToken {
     /// Starts an access token. Only a verifier that has checked the bearer token may say this.
-    #[must_use]
     pub fn verified() -> AccessTokenBuilder {
         AccessTokenBuilder { inner: Inner::default(), claims: Map::new() }
     }

@@ -12,8 +12,8 @@
 use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::Response;
-use http::Extensions;
 use http::request::Parts;
+use http::{Extensions, HeaderValue};
 use serde::de::DeserializeOwned;
 
 use crate::access_token::AccessToken;
@@ -47,33 +47,55 @@ enum Found {
     Passed(PassedWithoutToken),
 }
 
-fn find(extensions: &Extensions) -> Result<Found, Response> {
-    if let Some(token) = extensions.get::<AccessToken>() {
-        return Ok(Found::Token(token.clone()));
-    }
-    if let Some(passed) = extensions.get::<PassedWithoutToken>() {
-        return Ok(Found::Passed(passed.clone()));
-    }
-    tracing::error!(target: TARGET, "a handler asks for the access token, but no `AuthLayer` is around its route");
-    Err(answer::internal_error().map(Body::from))
+/// Why a handler does not get its argument.
+enum Refusal {
+    NoLayer,
+    Rejected(RejectionKind, HeaderValue),
 }
 
-fn required(extensions: &Extensions) -> Result<AccessToken, Response> {
+impl Refusal {
+    fn respond(self) -> Response {
+        match self {
+            Self::NoLayer => {
+                tracing::error!(
+                    target: TARGET,
+                    "a handler asks for the access token, but no `AuthLayer` is around its route",
+                );
+                answer::internal_error()
+            }
+            Self::Rejected(kind, challenge) => answer::respond(Rejection::new(kind), challenge, None),
+        }
+        .map(Body::from)
+    }
+}
+
+fn find(extensions: &Extensions) -> Result<Found, Refusal> {
+    let token = extensions.get().cloned().map(Found::Token);
+    token.or_else(|| extensions.get().cloned().map(Found::Passed)).ok_or(Refusal::NoLayer)
+}
+
+fn required(extensions: &Extensions) -> Result<AccessToken, Refusal> {
     match find(extensions)? {
         Found::Token(token) => Ok(token),
-        Found::Passed(passed) => Err(reject(RejectionKind::MissingToken, passed.challenge)),
+        Found::Passed(passed) => Err(Refusal::Rejected(RejectionKind::MissingToken, passed.challenge)),
     }
 }
 
-fn reject(kind: RejectionKind, challenge: http::HeaderValue) -> Response {
-    answer::respond(Rejection::new(kind), challenge, None).map(Body::from)
+fn claims<T: DeserializeOwned>(extensions: &Extensions) -> Result<T, Refusal> {
+    required(extensions)?.claims_as().map_err(|error| {
+        // The class says enough; the message could quote a claim.
+        let class = error.classify();
+        tracing::debug!(target: TARGET, outcome = "rejected", reason = "insufficient_claims", cause = ?class);
+        let kind = RejectionKind::InsufficientClaims;
+        Refusal::Rejected(kind, answer::challenge(kind, Challenge::bearer()))
+    })
 }
 
 impl<S: Sync> FromRequestParts<S> for AccessToken {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        required(&parts.extensions)
+        required(&parts.extensions).map_err(Refusal::respond)
     }
 }
 
@@ -81,10 +103,10 @@ impl<S: Sync> OptionalFromRequestParts<S> for AccessToken {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Response> {
-        Ok(match find(&parts.extensions)? {
-            Found::Token(token) => Some(token),
-            Found::Passed(_) => None,
-        })
+        match find(&parts.extensions).map_err(Refusal::respond)? {
+            Found::Token(token) => Ok(Some(token)),
+            Found::Passed(_) => Ok(None),
+        }
     }
 }
 
@@ -92,13 +114,6 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Claims<T> {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        let token = required(&parts.extensions)?;
-        token.claims_as().map(Self).map_err(|error| {
-            // The position says enough; the message could quote a claim.
-            let place = error.classify();
-            tracing::debug!(target: TARGET, outcome = "rejected", reason = "insufficient_claims", cause = ?place);
-            let challenge = answer::challenge(RejectionKind::InsufficientClaims, Challenge::bearer());
-            reject(RejectionKind::InsufficientClaims, challenge)
-        })
+        claims(&parts.extensions).map(Self).map_err(Refusal::respond)
     }
 }

@@ -30,7 +30,8 @@ mod aws {
     #[derive(Debug)]
     pub(crate) enum Key {
         Public(ParsedPublicKey),
-        Secret(hmac::Key),
+        // Boxed: its precomputed state is twenty times the size of the other.
+        Secret(Box<hmac::Key>),
     }
 
     impl Key {
@@ -58,7 +59,7 @@ mod aws {
                         Algorithm::Hs512 => hmac::HMAC_SHA512,
                         _ => return None,
                     };
-                    Some(Self::Secret(hmac::Key::new(hash, secret.expose())))
+                    Some(Self::Secret(Box::new(hmac::Key::new(hash, secret.expose()))))
                 }
                 _ => None,
             }

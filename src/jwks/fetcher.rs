@@ -165,9 +165,9 @@ impl KeyFetcher {
     async fn run(&self, mut flight: Flight) {
         let fetch = self.inner.fetch();
         let timeout = self.inner.settings.timeout;
-        let late = |_| VerifyError::unavailable("no keys within the time limit");
+        let late = |_| Err(VerifyError::unavailable("no keys within the time limit"));
         flight.result = Some(match Handle::try_current() {
-            Ok(_) => tokio::time::timeout(timeout, fetch).await.map_err(late).flatten(),
+            Ok(_) => tokio::time::timeout(timeout, fetch).await.unwrap_or_else(late),
             // Without a runtime there is no timer; the client has the limit too.
             Err(_) => fetch.await,
         });

@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::body::ResponseBody;
-use super::policy::LaterDecision;
+use super::policy::{Decision, LaterDecision};
 
 pin_project! {
     /// The future of [`Auth`](super::Auth).
@@ -65,13 +65,13 @@ where
                 StateProjection::Verifying { decision, parked } => {
                     let decision = ready!(decision.as_mut().poll(context));
                     match (decision, parked.take()) {
-                        (Ok(admission), Some((mut request, mut service))) => {
+                        (Decision::Admit(admission), Some((mut request, mut service))) => {
                             admission.enter(&mut request);
                             State::Serving { response: service.call(request) }
                         }
                         // The service goes with the request, and with it the permit that it may hold.
-                        (Err(response), _) => State::Rejected { response: Some(response) },
-                        (Ok(_), None) => State::Rejected { response: None },
+                        (Decision::Reject(response), _) => State::Rejected { response: Some(response) },
+                        (Decision::Admit(_), None) => State::Rejected { response: None },
                     }
                 }
                 StateProjection::Serving { response } => {

@@ -27,8 +27,13 @@ use crate::verifier::{TokenVerifier, Verdict};
 pub(super) type BodyHook = Box<dyn Fn(&Rejection) -> Option<RejectionBody> + Send + Sync>;
 /// A decision that has to be waited for.
 pub(super) type LaterDecision = Pin<Box<dyn Future<Output = Decision> + Send>>;
-/// What to do with a request: let it in, or send this answer.
-pub(super) type Decision = Result<Admission, Response<Bytes>>;
+/// What to do with a request.
+pub(super) enum Decision {
+    /// Let it in.
+    Admit(Admission),
+    /// Send this answer.
+    Reject(Response<Bytes>),
+}
 
 /// Everything that a layer decides by.
 pub(super) struct Policy<V> {
@@ -118,9 +123,9 @@ impl<V: TokenVerifier> Policy<V> {
         match verdict {
             Ok(token) => {
                 self.log.admitted(&token, &bearer);
-                Ok(Admission { token, bearer, strip: self.strip })
+                Decision::Admit(Admission { token, bearer, strip: self.strip })
             }
-            Err(rejection) => Err(self.reject(rejection, Some(&bearer), head)),
+            Err(rejection) => Decision::Reject(self.reject(rejection, Some(&bearer), head)),
         }
     }
 }

@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use super::body::ResponseBody;
 use super::future::ResponseFuture;
-use super::policy::Policy;
+use super::policy::{Decision, Policy};
 use crate::bearer_token::BearerToken;
 use crate::error::RejectionKind;
 use crate::verifier::{BoxVerifier, TokenVerifier};
@@ -61,11 +61,11 @@ where
             Err(rejection) => return ResponseFuture::rejected(self.policy.reject(rejection, None, head)),
         };
         match self.policy.decide_now(bearer, head) {
-            Ok(Ok(admission)) => {
+            Ok(Decision::Admit(admission)) => {
                 admission.enter(&mut request);
                 ResponseFuture::serving(inner.call(request))
             }
-            Ok(Err(response)) => ResponseFuture::rejected(response),
+            Ok(Decision::Reject(response)) => ResponseFuture::rejected(response),
             Err(bearer) => {
                 let policy = Arc::clone(&self.policy);
                 let decision = Box::pin(async move { policy.decide_later(bearer, head).await });

@@ -1,0 +1,130 @@
+//! A protected API and its provider, on loopback, and a walk through what happens to requests.
+//!
+//!     cargo run --example quickstart --all-features
+//!
+//! Then type the `curl` lines that it prints. `-- --once` ends it after the walk; the exit code tells whether every
+//! answer was the expected one.
+#![allow(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use axum::routing::get;
+use axum::{Json, Router};
+use bytes::Bytes;
+use http::{Request, Response};
+use tower_bearer::client::{HttpClient, Limits, ReqwestClient};
+use tower_bearer::extract::Claims;
+use tower_bearer::jwks::RemoteJwks;
+use tower_bearer::testing::TestIssuer;
+use tower_bearer::{AuthLayer, JwtVerifier};
+
+const API: &str = "https://api.example.com";
+/// How soon an unknown key id may cause another fetch. The default, 30 seconds, is too long for a walk.
+const COOLDOWN: Duration = Duration::from_secs(1);
+
+/// The claims that the handler wants, and no others.
+#[derive(serde::Deserialize, serde::Serialize)]
+struct Profile {
+    sub: String,
+    client_id: String,
+    scope: String,
+}
+
+async fn profile(Claims(profile): Claims<Profile>) -> Json<Profile> {
+    Json(profile)
+}
+
+/// The protected API: this is all that an application has to write.
+fn api(issuer: &TestIssuer) -> Result<Router, Box<dyn Error>> {
+    let keys = RemoteJwks::discovered().cooldown(COOLDOWN);
+    let verifier = JwtVerifier::builder(issuer.issuer(), API).remote_jwks(keys).build()?;
+    let auth = AuthLayer::builder(verifier).resource(API).required_scopes(["profile:read"]).build()?;
+    Ok(Router::new().route("/me", get(profile)).layer(auth))
+}
+
+/// Sends requests to the API and compares the answers.
+struct Walk {
+    client: ReqwestClient,
+    url: String,
+    surprises: u32,
+}
+
+impl Walk {
+    async fn step(&mut self, what: &str, token: Option<&str>, expected: u16) -> Result<(), Box<dyn Error>> {
+        let mut request = Request::get(&self.url);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let limits = Limits::new(Duration::from_secs(10), 64 * 1024);
+        let response = self.client.send(request.body(Bytes::new())?, limits).await?;
+        let status = response.status().as_u16();
+        let verdict = if status == expected { "as expected" } else { "NOT AS EXPECTED" };
+        println!("\n{what}\n  GET /me -> {} ({verdict})", response.status());
+        print_answer(&response);
+        self.surprises += u32::from(status != expected);
+        Ok(())
+    }
+}
+
+fn print_answer(response: &Response<Bytes>) {
+    for name in ["www-authenticate", "retry-after"] {
+        if let Some(value) = response.headers().get(name).and_then(|value| value.to_str().ok()) {
+            println!("  {name}: {value}");
+        }
+    }
+    if !response.body().is_empty() {
+        println!("  {}", String::from_utf8_lossy(response.body()));
+    }
+}
+
+async fn walk(issuer: &TestIssuer, url: String) -> Result<u32, Box<dyn Error>> {
+    let mut walk = Walk { client: ReqwestClient::new()?, url, surprises: 0 };
+    let good = || issuer.token().audience(API).scope("profile:read profile:write");
+    let token = good().mint();
+
+    walk.step("Without a token: a challenge says what is needed.", None, 401).await?;
+    walk.step("A good token: the handler gets its claims.", Some(&token), 200).await?;
+    let other = good().audience("https://other.example.com").mint();
+    walk.step("A token for another API.", Some(&other), 401).await?;
+    let old = good().expired_since(Duration::from_secs(120)).mint();
+    walk.step("A token that has expired.", Some(&old), 401).await?;
+    let weak = good().scope("profile:write").mint();
+    walk.step("A token without the scope.", Some(&weak), 403).await?;
+    issuer.stop();
+    walk.step("The provider is down; its keys are known.", Some(&good().mint()), 200).await?;
+    issuer.restart().await?;
+    issuer.rotate_keys();
+    tokio::time::sleep(COOLDOWN).await;
+    walk.step("The provider has rotated its keys; the new one is found.", Some(&good().mint()), 200).await?;
+    Ok(walk.surprises)
+}
+
+async fn serve(app: Router, address: &str) -> Result<String, Box<dyn Error>> {
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    let url = format!("http://{}/me", listener.local_addr()?);
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    Ok(url)
+}
+
+#[tokio::main]
+async fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let once = std::env::args().any(|argument| argument == "--once");
+    let issuer = TestIssuer::start().await?;
+    let address = if once { "127.0.0.1:0" } else { "127.0.0.1:3000" };
+    let url = serve(api(&issuer)?, address).await?;
+
+    let hour = std::time::SystemTime::now() + Duration::from_secs(3_600);
+    let token = issuer.token().audience(API).scope("profile:read").expires_at(hour).mint();
+    println!("A protected API. In another terminal:\n\n  curl -i {url}\n");
+    println!("  curl -i {url} -H 'Authorization: Bearer {token}'");
+
+    let surprises = walk(&issuer, url).await?;
+    if once {
+        return Ok(if surprises == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    println!("\nStill serving; the lines above work for an hour. Ctrl-C ends it.");
+    tokio::signal::ctrl_c().await?;
+    Ok(ExitCode::SUCCESS)
+}

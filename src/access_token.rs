@@ -25,6 +25,18 @@ use crate::scope::ScopeSet;
 /// assert_eq!(token.subject(), Some("ci"));
 /// assert_eq!(token.claim::<String>("team").as_deref(), Some("infra"));
 /// ```
+///
+/// There is no other way to get one: no field to set, no default, nothing to read one from.
+///
+/// ```compile_fail,E0599
+/// tower_bearer::AccessToken::default();
+/// ```
+/// ```compile_fail,E0277
+/// serde_json::from_str::<tower_bearer::AccessToken>("{}");
+/// ```
+/// ```compile_fail,E0451
+/// tower_bearer::AccessToken { inner: Default::default() };
+/// ```
 #[derive(Clone)]
 pub struct AccessToken {
     inner: Arc<Inner>,

@@ -8,6 +8,10 @@
 use std::fmt;
 
 /// A signature algorithm of JSON Web Signature.
+///
+/// ```compile_fail,E0599
+/// tower_bearer::Algorithm::None;
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Algorithm {

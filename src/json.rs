@@ -2,7 +2,7 @@
 //!
 //! Two parsers must never disagree on what a token says ([RFC 7515 §4], [RFC 7519 §4], [RFC 8725 §2.4]), so
 //! whatever is ambiguous is refused here: repeated names (also when one is spelled with escapes), lone
-//! surrogates, numbers beyond the range of a double, nesting deeper than 64.
+//! surrogates, numbers beyond the range of a double. Nesting is at most 64 deep, an object has at most 1 000 members.
 //!
 //! A value is kept as the text it came in; nothing is converted before somebody asks for it.
 //!
@@ -13,15 +13,17 @@
 use std::borrow::Cow;
 
 const MAX_DEPTH: usize = 64;
+const MAX_MEMBERS: usize = 1_000;
 
 /// The text is not what this module accepts. Says no more, since nothing of it may reach a client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Malformed;
 
-/// A JSON object: its members in order, names decoded, values as text.
+/// A JSON object: its members by name, names decoded, values as text.
 #[derive(Debug)]
 pub(crate) struct Object<'a> {
-    members: Vec<(Cow<'a, str>, Value<'a>)>,
+    // Sorted, so that a repeated name is a neighbour and looking one up is quick, however many there are.
+    members: Vec<(Name<'a>, Value<'a>)>,
 }
 
 impl<'a> Object<'a> {
@@ -42,17 +44,19 @@ impl<'a> Object<'a> {
         let mut members = Vec::with_capacity(16);
         reader.object(0, &mut |name, value| members.push((name, value)))?;
         reader.skip_space();
-        if reader.at != text.len() {
+        if reader.at != text.len() || members.len() > MAX_MEMBERS {
             return Err(Malformed);
         }
-        reader.names.extend(members.iter().map(|(name, _)| name.clone()));
-        reader.unique_since(0)?;
-        Ok(Self { members })
+        members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let unique = members.windows(2).all(|pair| !matches!(pair, [(a, _), (b, _)] if a == b));
+        if unique { Ok(Self { members }) } else { Err(Malformed) }
     }
 
     /// The value of a member. A member that is `null` is there.
     pub(crate) fn get(&self, name: &str) -> Option<Value<'a>> {
-        self.members.iter().find(|(own, _)| own == name).map(|(_, value)| *value)
+        let name = Name::new(Cow::Borrowed(name));
+        let found = self.members.binary_search_by(|(own, _)| own.cmp(&name)).ok()?;
+        self.members.get(found).map(|(_, value)| *value)
     }
 
     /// Whether there is a member of this name.
@@ -64,10 +68,25 @@ impl<'a> Object<'a> {
     pub(crate) fn string(&self, name: &str) -> Result<Option<Cow<'a, str>>, Malformed> {
         self.get(name).map(|value| value.string().ok_or(Malformed)).transpose()
     }
+}
 
-    /// The members and their values.
-    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, Value<'a>)> {
-        self.members.iter().map(|(name, value)| (&**name, *value))
+/// The name of a member. Compared by its first eight bytes as a number, and only if these are equal as text.
+#[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Name<'a> {
+    start: u64,
+    text: Cow<'a, str>,
+}
+
+impl<'a> Name<'a> {
+    fn new(text: Cow<'a, str>) -> Self {
+        let bytes = text.as_bytes();
+        let start = bytes.first_chunk().copied().unwrap_or_else(|| {
+            let mut padded = [0; 8];
+            padded.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+            padded
+        });
+        let start = u64::from_be_bytes(start);
+        Self { start, text }
     }
 }
 
@@ -110,7 +129,7 @@ struct Reader<'a> {
     at: usize,
     unique_within: bool,
     // The names of all objects that are being read, innermost last: one buffer instead of one for each.
-    names: Vec<Cow<'a, str>>,
+    names: Vec<Name<'a>>,
 }
 
 impl<'a> Reader<'a> {
@@ -180,11 +199,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn object(
-        &mut self,
-        depth: usize,
-        each: &mut dyn FnMut(Cow<'a, str>, Value<'a>),
-    ) -> Result<(), Malformed> {
+    fn object(&mut self, depth: usize, each: &mut dyn FnMut(Name<'a>, Value<'a>)) -> Result<(), Malformed> {
         self.open(b'{', depth)?;
         if self.take(b'}') {
             return Ok(());
@@ -228,9 +243,9 @@ impl<'a> Reader<'a> {
         Ok(false)
     }
 
-    fn member(&mut self, depth: usize) -> Result<(Cow<'a, str>, Value<'a>), Malformed> {
-        let name = self.string()?;
-        let name = if name.contains('\\') { Cow::Owned(unescape(name)) } else { Cow::Borrowed(name) };
+    fn member(&mut self, depth: usize) -> Result<(Name<'a>, Value<'a>), Malformed> {
+        let (name, escaped) = self.string()?;
+        let name = if escaped { Cow::Owned(unescape(name)) } else { Cow::Borrowed(name) };
         // Names with a meaning to the JSON library, should a crate in the build switch that meaning on.
         if name.starts_with("$serde_json::private::") {
             return Err(Malformed);
@@ -238,28 +253,32 @@ impl<'a> Reader<'a> {
         self.skip_space();
         self.expect(b':')?;
         self.skip_space();
-        Ok((name, self.value(depth + 1)?))
+        Ok((Name::new(name), self.value(depth + 1)?))
     }
 
     fn unique_since(&mut self, base: usize) -> Result<(), Malformed> {
-        let names = self.names.get_mut(base..).ok_or(Malformed)?;
+        let names = self.names.get_mut(base..).filter(|names| names.len() <= MAX_MEMBERS).ok_or(Malformed)?;
         names.sort_unstable();
         let repeated = names.iter().zip(names.iter().skip(1)).any(|(a, b)| a == b);
         if repeated { Err(Malformed) } else { Ok(()) }
     }
 
-    /// Reads a string and returns what is between the quotes, escapes checked but not decoded.
-    fn string(&mut self) -> Result<&'a str, Malformed> {
+    /// Reads a string: what is between the quotes, escapes checked but not decoded, and whether there are any.
+    fn string(&mut self) -> Result<(&'a str, bool), Malformed> {
         self.expect(b'"')?;
         let start = self.at;
+        let mut escaped = false;
         loop {
             match self.peek().ok_or(Malformed)? {
                 b'"' => {
                     let inner = self.since(start)?;
                     self.at += 1;
-                    return Ok(inner);
+                    return Ok((inner, escaped));
                 }
-                b'\\' => self.escape()?,
+                b'\\' => {
+                    self.escape()?;
+                    escaped = true;
+                }
                 0..=0x1F => return Err(Malformed),
                 _ => self.at += 1,
             }

@@ -53,6 +53,11 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+/// The code of the README has to compile.
+#[cfg(all(doctest, feature = "axum", feature = "reqwest"))]
+#[doc = include_str!("../README.md")]
+pub mod readme {}
+
 pub mod access_token;
 pub mod algorithm;
 pub mod bearer_token;

@@ -7,5 +7,6 @@ use http::HeaderValue;
 /// Lies in the extensions of such a request. Nobody else can make one.
 #[derive(Clone, Debug)]
 pub(crate) struct PassedWithoutToken {
+    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "only extractors read it"))]
     pub(crate) challenge: HeaderValue,
 }

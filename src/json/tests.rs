@@ -13,7 +13,7 @@ fn an_object_is_read_member_by_member() {
     assert_eq!(object.string("a").unwrap().unwrap(), "x");
     assert_eq!(object.get("n").unwrap().number(), Some(-150.0));
     let elements = object.get("b").unwrap().elements().unwrap();
-    assert_eq!(elements.iter().map(|e| e.text()).collect::<Vec<_>>(), ["1", "\"two\"", "{\"c\":null}"]);
+    assert_eq!(elements.iter().map(|e| e.text()).collect::<Vec<&str>>(), ["1", "\"two\"", "{\"c\":null}"]);
     assert!(object.has("t") && !object.has("u"));
     assert_eq!(object.string("t"), Err(Malformed));
 }
@@ -78,7 +78,13 @@ fn a_repeated_name_is_malformed_however_it_is_spelled() {
     ] {
         assert!(!accepts(text), "{text}");
     }
-    for text in [r#"{"a":1,"A":1}"#, r#"{"a":{"a":{"a":1}}}"#, r#"{"a":[{"a":1},{"a":1}],"b":{"a":1}}"#] {
+    for text in [
+        r#"{"":1,"a":2}"#,
+        r#"{"12345678":1,"123456789":2,"1234567":3}"#,
+        r#"{"a":1,"A":1}"#,
+        r#"{"a":{"a":{"a":1}}}"#,
+        r#"{"a":[{"a":1},{"a":1}],"b":{"a":1}}"#,
+    ] {
         assert!(accepts(text), "{text}");
     }
     assert!(Object::parse_outer(br#"{"x":[{"a":1,"a":2}]}"#).is_ok());
@@ -94,6 +100,17 @@ fn depth_is_bounded_on_a_small_stack() {
     let small = std::thread::Builder::new().stack_size(64 * 1024);
     let refused = small.spawn(move || !accepts(&deep)).unwrap().join().unwrap();
     assert!(refused);
+}
+
+#[test]
+fn the_number_of_members_is_bounded() {
+    let object = |members: usize| {
+        let members: Vec<String> = (0..members).map(|number| format!("\"{number}\":0")).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    assert!(accepts(&object(MAX_MEMBERS)));
+    assert!(!accepts(&object(MAX_MEMBERS + 1)));
+    assert!(!accepts(&format!("{{\"a\":{}}}", object(MAX_MEMBERS + 1))));
 }
 
 #[test]

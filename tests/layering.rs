@@ -1,0 +1,114 @@
+//! Imports only point downward: a module uses what lies below it, and nothing on its own level or above.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// From the bottom.
+const LEVELS: [&[&str]; 8] = [
+    &["algorithm", "clock", "json", "log", "scope", "secret"],
+    &["error"],
+    &["endpoint"],
+    &["access_token", "bearer_token", "challenge", "client"],
+    &["answer", "jwks", "passed"],
+    &["verifier"],
+    &["extract", "middleware"],
+    &["testing"],
+];
+
+/// What a file of a folder may use of its folder, besides the words of the folder itself.
+const INSIDE: [(&str, &[&str]); 18] = [
+    ("jwks/crypto", &["material"]),
+    ("jwks/discovery", &["freshness", "key_set"]),
+    ("jwks/fetcher", &["discovery", "freshness", "key_set", "remote"]),
+    ("jwks/freshness", &[]),
+    ("jwks/key_set", &["crypto", "material"]),
+    ("jwks/material", &["crypto"]),
+    ("jwks/pem", &["key_set", "material"]),
+    ("jwks/remote", &[]),
+    ("middleware/body", &[]),
+    ("middleware/decision_log", &[]),
+    ("middleware/future", &["body", "policy"]),
+    ("middleware/layer", &["decision_log", "policy", "service"]),
+    ("middleware/policy", &["decision_log"]),
+    ("middleware/service", &["body", "future", "policy"]),
+    ("verifier/claims", &[]),
+    ("verifier/jws", &[]),
+    ("verifier/jwt", &["claims", "jws", "jwt_builder"]),
+    ("verifier/jwt_builder", &["claims", "jwt"]),
+];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The names of all files under `src`, without extension, and what they say outside of tests and comments.
+fn files() -> BTreeMap<String, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    sources(&root, &mut found);
+    let name = |path: &Path| {
+        path.strip_prefix(&root).unwrap().with_extension("").to_str().unwrap().replace('\\', "/")
+    };
+    let code = |path: &Path| {
+        let text = fs::read_to_string(path).unwrap();
+        let text = text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned();
+        text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    };
+    let is_test = |name: &str| name.ends_with("/tests") || name.ends_with("/wycheproof");
+    found.iter().map(|path| (name(path), code(path))).filter(|(name, _)| !is_test(name)).collect()
+}
+
+/// The identifiers that follow a prefix in a text.
+fn after<'a>(text: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+    let word =
+        |rest: &'a str| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+    text.split(prefix).skip(1).map(word).filter(|word| !word.is_empty())
+}
+
+fn level(module: &str) -> usize {
+    let found = LEVELS.iter().position(|level| level.contains(&module));
+    found.unwrap_or_else(|| panic!("`{module}` has no level: give it one"))
+}
+
+#[test]
+fn a_module_imports_from_lower_levels_only() {
+    for (file, code) in files() {
+        let module = file.split('/').next().unwrap();
+        if module == "lib" {
+            continue;
+        }
+        for used in after(&code, "crate::").filter(|used| *used != module) {
+            assert!(level(used) < level(module), "src/{file}.rs: `{module}` must not use `{used}`");
+        }
+    }
+}
+
+#[test]
+fn inside_a_folder_files_follow_their_order() {
+    for (file, code) in files() {
+        let Some((_, allowed)) = INSIDE.iter().find(|(name, _)| *name == file) else { continue };
+        let folder = file.split('/').next().unwrap();
+        let siblings =
+            |used: &&str| fs::exists(Path::new("src").join(folder).join(format!("{used}.rs"))).unwrap();
+        for used in after(&code, "super::").filter(siblings) {
+            assert!(allowed.contains(&used), "src/{file}.rs must not use `{used}`");
+        }
+    }
+}
+
+#[test]
+fn every_file_of_a_folder_that_decides_has_its_place() {
+    for file in files().keys().filter(|file| file.starts_with("jwks/") || file.starts_with("middleware/")) {
+        let listed = file.ends_with("/mod") || INSIDE.iter().any(|(name, _)| name == file);
+        assert!(listed, "src/{file}.rs is not listed");
+    }
+}

@@ -260,8 +260,8 @@ impl AccessTokenBuilder {
 
     /// The claims as the text of a JSON object that has been checked; they are read when somebody asks.
     #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-    pub(crate) fn claims_text(mut self, text: impl Into<Box<str>>) -> Self {
-        self.inner.claims_text = text.into();
+    pub(crate) fn claims_text(mut self, text: Vec<u8>) -> Self {
+        self.inner.claims_text = String::from_utf8(text).unwrap_or_default().into_boxed_str();
         self
     }
 

@@ -29,7 +29,22 @@ impl ScopeSet {
     /// Reads a space-separated list, the form of the `scope` claim. Only the space separates.
     #[must_use]
     pub fn parse(list: &str) -> Self {
-        list.split(' ').collect()
+        Self::collect(list.split(' '), list.len())
+    }
+
+    fn collect<S: AsRef<str>>(scopes: impl IntoIterator<Item = S>, capacity: usize) -> Self {
+        let mut joined = String::with_capacity(capacity);
+        for scope in scopes {
+            let scope = scope.as_ref();
+            if !Self::is_scope(scope) || joined.split(' ').any(|own| own == scope) {
+                continue;
+            }
+            if !joined.is_empty() {
+                joined.push(' ');
+            }
+            joined.push_str(scope);
+        }
+        Self { joined: joined.into_boxed_str() }
     }
 
     /// Whether the scope is in the set.
@@ -69,18 +84,7 @@ impl ScopeSet {
 
 impl<S: AsRef<str>> FromIterator<S> for ScopeSet {
     fn from_iter<I: IntoIterator<Item = S>>(scopes: I) -> Self {
-        let mut joined = String::new();
-        for scope in scopes {
-            let scope = scope.as_ref();
-            if !Self::is_scope(scope) || joined.split(' ').any(|own| own == scope) {
-                continue;
-            }
-            if !joined.is_empty() {
-                joined.push(' ');
-            }
-            joined.push_str(scope);
-        }
-        Self { joined: joined.into_boxed_str() }
+        Self::collect(scopes, 0)
     }
 }
 

@@ -8,6 +8,7 @@ use http::Uri;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use super::KeysAtHand;
 use super::discovery::{FetchedKeys, Issuer};
 use super::freshness::MAX_RETRY_AFTER;
 use super::key_set::JwkSet;
@@ -76,22 +77,22 @@ impl KeyFetcher {
     }
 
     /// The keys at hand, unless they are too old. Starts a refresh in the background when it is time.
-    pub(crate) fn current(&self) -> Option<Arc<JwkSet>> {
+    pub(crate) fn at_hand(&self) -> KeysAtHand {
         let now = self.inner.clock.instant();
         let state = self.inner.read();
-        let keys = state.usable_keys(now, &self.inner.settings)?;
-        let set = Arc::clone(&keys.set);
-        let due = state.flight.is_none() && state.refresh_is_due(now);
+        let set = state.usable_keys(now, &self.inner.settings).map(|keys| Arc::clone(&keys.set));
+        let due = set.is_some() && state.flight.is_none() && state.refresh_is_due(now);
         drop(state);
         if due && let Ok(runtime) = Handle::try_current() {
             drop(self.join(&runtime, |state| state.refresh_is_due(now)));
         }
-        Some(set)
+        KeysAtHand { set, seen_at: Some(now) }
     }
 
-    /// Whether waiting for a fetch can help a token whose key is not in the given set.
-    pub(crate) fn may_help(&self, missed: Option<&Arc<JwkSet>>) -> Result<(), VerifyError> {
-        let now = self.inner.clock.instant();
+    /// Whether waiting for a fetch can help a token whose key is not among those at hand.
+    pub(crate) fn may_help(&self, missed: &KeysAtHand) -> Result<(), VerifyError> {
+        let now = missed.seen_at.unwrap_or_else(|| self.inner.clock.instant());
+        let missed = missed.set.as_ref();
         let state = self.inner.read();
         let settings = &self.inner.settings;
         if state.flight.is_some() || state.is_newer_than(missed, now, settings) {
@@ -101,8 +102,9 @@ impl KeyFetcher {
     }
 
     /// Waits for newer keys than the given ones: for the fetch that runs, or for a new one.
-    pub(crate) async fn fetch(&self, missed: Option<&Arc<JwkSet>>) -> Result<(), VerifyError> {
+    pub(crate) async fn fetch(&self, missed: &KeysAtHand) -> Result<(), VerifyError> {
         let now = self.inner.clock.instant();
+        let missed = missed.set.as_ref();
         let settings = &self.inner.settings;
         let mut refused = None;
         let wanted = |state: &State| {

@@ -75,7 +75,18 @@ impl JwkSet {
         if kind == Kind::Public && entries.iter().any(|entry| PRIVATE.iter().any(|name| entry.has(name))) {
             tracing::warn!(target: TARGET, "a JWK set publishes secret members; they are ignored");
         }
-        let keys: Vec<_> = entries.iter().filter_map(|entry| Jwk::read(entry, kind)).collect();
+        let names: Vec<_> = entries.iter().map(name).collect();
+        let repeated =
+            |own: &Option<_>| own.is_some() && names.iter().filter(|other| *other == own).count() > 1;
+        let key = |(entry, name)| {
+            let mut key = Jwk::read(entry, kind)?;
+            if repeated(name) {
+                // Known, so that nobody fetches because of it, and good for nothing.
+                key.algorithms.clear();
+            }
+            Some(key)
+        };
+        let keys: Vec<_> = entries.iter().zip(&names).filter_map(key).collect();
         if keys.is_empty() { Err(Malformed) } else { Ok(Self { keys, alone: false }) }
     }
 
@@ -118,10 +129,7 @@ impl Jwk {
             Some(name) => Some(Algorithm::from_name(&name)?),
             None => None,
         };
-        // RFC 7517 §4.2, §4.3: a key for something else is not for signatures.
-        let signs = entry.string("use").ok()?.is_none_or(|purpose| purpose == "sig");
-        let verifies = entry.get("key_ops").is_none_or(|operations| lists(operations, "verify"));
-        if !signs || !verifies {
+        if !is_for_signatures(entry) {
             return None;
         }
         let material = material(entry, kind)?;
@@ -149,6 +157,20 @@ impl Jwk {
     fn serves_no_more_than(&self, other: &Self) -> bool {
         self.algorithms.iter().all(|(algorithm, _)| other.key_for(*algorithm).is_some())
     }
+}
+
+/// What a token can call a key: its id and kind. None for a key without id, or for another purpose.
+///
+/// Two keys of one name are both doubtful, even if one of them could not be used anyway.
+fn name<'a>(entry: &Object<'a>) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
+    let name = (entry.string("kid").ok()??, entry.string("kty").ok()??);
+    is_for_signatures(entry).then_some(name)
+}
+
+/// RFC 7517 §4.2, §4.3: a key for something else is not for signatures.
+fn is_for_signatures(entry: &Object<'_>) -> bool {
+    let signs = entry.string("use").is_ok_and(|purpose| purpose.is_none_or(|purpose| purpose == "sig"));
+    signs && entry.get("key_ops").is_none_or(|operations| lists(operations, "verify"))
 }
 
 fn material(entry: &Object<'_>, kind: Kind) -> Option<Material> {

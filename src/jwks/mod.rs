@@ -6,6 +6,7 @@
 //! [RFC 8725 §3.8]: https://www.rfc-editor.org/rfc/rfc8725#section-3.8
 
 use std::sync::Arc;
+use std::time::Instant;
 
 pub(crate) use self::discovery::Issuer;
 pub(crate) use self::fetcher::KeyFetcher;
@@ -28,7 +29,23 @@ pub(crate) enum IssuerKeys {
     Fetched(KeyFetcher),
 }
 
+/// The keys that can be used without waiting, as they were at a moment.
+#[derive(Debug)]
+pub(crate) struct KeysAtHand {
+    pub(crate) set: Option<Arc<JwkSet>>,
+    // None: configured keys do not age.
+    seen_at: Option<Instant>,
+}
+
 impl IssuerKeys {
+    /// The keys that can be used without waiting.
+    pub(crate) fn at_hand(&self) -> KeysAtHand {
+        match self {
+            Self::Configured(set) => KeysAtHand { set: Some(Arc::clone(set)), seen_at: None },
+            Self::Fetched(keys) => keys.at_hand(),
+        }
+    }
+
     /// Grows when a key that was published is no longer.
     pub(crate) fn generation(&self) -> u64 {
         match self {

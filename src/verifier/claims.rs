@@ -19,7 +19,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::access_token::AccessToken;
+use crate::access_token::{AccessToken, AccessTokenBuilder};
 use crate::error::VerifyErrorKind::{self, Audience, Claim, Expired, Issuer, Malformed, NotYetValid};
 use crate::json::{Object, Value};
 use crate::scope::ScopeSet;
@@ -149,12 +149,9 @@ impl Rules {
     }
 
     /// Vouches for a token whose signature has been found good.
-    pub(crate) fn vouch(&self, checked: Checked<'_>, payload: &[u8]) -> AccessToken {
-        let mut token = AccessToken::verified()
-            .audiences(checked.audiences)
-            .scopes(checked.scopes)
-            .leeway(self.leeway)
-            .claims_text(std::str::from_utf8(payload).unwrap_or_default());
+    pub(crate) fn vouch(&self, checked: Checked<'_>) -> AccessTokenBuilder {
+        let mut token =
+            AccessToken::verified().audiences(checked.audiences).scopes(checked.scopes).leeway(self.leeway);
         // Shared with the configuration where it can be: one allocation less for each token.
         if let Some(issuer) = self.issuer.clone().or_else(|| checked.issuer.map(Arc::from)) {
             token = token.issuer(issuer);
@@ -163,8 +160,7 @@ impl Rules {
         token = checked.client.into_iter().fold(token, |token, client| token.client(client));
         token = checked.token_id.into_iter().fold(token, |token, id| token.token_id(id));
         token = checked.expires_at.into_iter().fold(token, |token, at| token.expires_at(at));
-        token = checked.issued_at.into_iter().fold(token, |token, at| token.issued_at(at));
-        token.build()
+        checked.issued_at.into_iter().fold(token, |token, at| token.issued_at(at))
     }
 }
 

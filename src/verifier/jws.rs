@@ -1,7 +1,7 @@
 //! The outer form of a JWT: compact serialisation and JOSE header ([RFC 7515 §7.1], [RFC 7515 §4]).
 //!
 //! 1. At most 16 KiB, only `A-Z a-z 0-9 - _ .`, exactly two dots, three parts that are not empty.
-//! 2. The header is one strict JSON object, in strict base64url.
+//! 2. The header is one strict JSON object of at most 4 KiB, in strict base64url.
 //! 3. No `crit`, `b64`, `enc`, `zip`, `cty`: nothing that changes how the token is read.
 //! 4. `alg` names an algorithm of this crate. Key hints (`jwk`, `jku`, `x5u`, `x5c`, …) are ignored.
 //! 5. `kid`, if present, has 1 to 256 printable characters.
@@ -18,6 +18,8 @@ use crate::json::Object;
 
 const MAX_LENGTH: usize = 16 * 1024;
 const MAX_KID: usize = 256;
+/// The longest header. Those in use have a hundred bytes, or two thousand with a certificate.
+const MAX_HEADER: usize = 4 * 1024;
 /// The longest signature: RSA with 8192 bits.
 const MAX_SIGNATURE: usize = 1024;
 
@@ -35,12 +37,29 @@ pub(crate) struct Jws<'a> {
 pub(crate) struct Header {
     pub(crate) algorithm: Algorithm,
     pub(crate) key_id: Option<Box<str>>,
-    pub(crate) token_type: Option<Box<str>>,
+    pub(crate) token_type: TokenType,
+}
+
+/// What the `typ` of a header says ([RFC 7515 §4.1.9](https://www.rfc-editor.org/rfc/rfc7515#section-4.1.9)).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum TokenType {
+    /// `at+jwt`: an access token ([RFC 9068 §2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.1)).
+    AccessToken,
+    /// `JWT`, or nothing: it may be one.
+    Unspecific,
+    /// A token of another class.
+    Other,
 }
 
 impl<'a> Jws<'a> {
-    /// Cuts a token into its parts. Allocates nothing.
-    pub(crate) fn parse(token: &'a [u8]) -> Result<Self, VerifyErrorKind> {
+    /// Cuts a JWT into its parts. It has claims: none of the parts is empty. Allocates nothing.
+    pub(crate) fn parse_jwt(token: &'a [u8]) -> Result<Self, VerifyErrorKind> {
+        let jws = Self::parse(token)?;
+        if jws.payload.is_empty() { Err(VerifyErrorKind::Malformed) } else { Ok(jws) }
+    }
+
+    /// Cuts a signed text, which may be empty, into its parts.
+    pub(super) fn parse(token: &'a [u8]) -> Result<Self, VerifyErrorKind> {
         let malformed = VerifyErrorKind::Malformed;
         if token.len() > MAX_LENGTH {
             return Err(malformed);
@@ -57,7 +76,7 @@ impl<'a> Jws<'a> {
         else {
             return Err(malformed);
         };
-        if header.is_empty() || payload.is_empty() || signature.is_empty() {
+        if header.is_empty() || signature.is_empty() {
             return Err(malformed);
         }
         let signed = token.get(..=header.len() + payload.len()).ok_or(malformed)?;
@@ -66,8 +85,11 @@ impl<'a> Jws<'a> {
 
     /// Reads the header.
     pub(crate) fn header(&self) -> Result<Header, VerifyErrorKind> {
-        let text = decode(self.header)?;
-        let header = Object::parse(&text).map_err(|_| VerifyErrorKind::Malformed)?;
+        let mut buffer = [0; MAX_HEADER];
+        let length = URL_SAFE_NO_PAD.decode_slice(self.header, &mut buffer);
+        let length = length.map_err(|_| VerifyErrorKind::Malformed)?;
+        let text = buffer.get(..length).unwrap_or_default();
+        let header = Object::parse(text).map_err(|_| VerifyErrorKind::Malformed)?;
         let changes_the_reading = ["crit", "b64", "enc", "zip", "cty"];
         if changes_the_reading.iter().any(|name| header.has(name)) {
             return Err(VerifyErrorKind::Malformed);
@@ -81,13 +103,13 @@ impl<'a> Jws<'a> {
         Ok(Header {
             algorithm: Algorithm::from_name(&name).ok_or(VerifyErrorKind::Algorithm)?,
             key_id: key_id.map(Into::into),
-            token_type: text("typ")?.map(Into::into),
+            token_type: text("typ")?.map_or(TokenType::Unspecific, |name| TokenType::of(&name)),
         })
     }
 
     /// Decodes the payload.
     pub(crate) fn payload(&self) -> Result<Vec<u8>, VerifyErrorKind> {
-        decode(self.payload)
+        URL_SAFE_NO_PAD.decode(self.payload).map_err(|_| VerifyErrorKind::Malformed)
     }
 
     /// Decodes the signature and hands it to a check, together with what was signed.
@@ -101,8 +123,24 @@ impl<'a> Jws<'a> {
     }
 }
 
-fn decode(part: &[u8]) -> Result<Vec<u8>, VerifyErrorKind> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| VerifyErrorKind::Malformed)
+impl TokenType {
+    /// A media type, compared without case; `application/` may be left out.
+    fn of(name: &str) -> Self {
+        let prefix = "application/";
+        let start = name.get(..prefix.len()).unwrap_or_default();
+        let name = if start.eq_ignore_ascii_case(prefix) {
+            name.get(prefix.len()..).unwrap_or_default()
+        } else {
+            name
+        };
+        if name.eq_ignore_ascii_case("at+jwt") {
+            Self::AccessToken
+        } else if name.eq_ignore_ascii_case("jwt") {
+            Self::Unspecific
+        } else {
+            Self::Other
+        }
+    }
 }
 
 fn is_token_byte(byte: u8) -> bool {
@@ -131,7 +169,11 @@ mod tests {
             "", ".", "..", "a", "a.b", "a.b.", ".b.c", "a..c", "a.b.c.d", "a.b.c=", "a.b.c ", "a.b.c\n",
             "a+.b.c", "a/.b.c", "é.b.c",
         ] {
-            assert_eq!(Jws::parse(token.as_bytes()).unwrap_err(), VerifyErrorKind::Malformed, "{token:?}");
+            assert_eq!(
+                Jws::parse_jwt(token.as_bytes()).unwrap_err(),
+                VerifyErrorKind::Malformed,
+                "{token:?}"
+            );
         }
         let jws = Jws::parse(b"aa.bbb.cccc").unwrap();
         assert_eq!((jws.header, jws.payload, jws.signature), (&b"aa"[..], &b"bbb"[..], &b"cccc"[..]));
@@ -185,6 +227,26 @@ mod tests {
         }
         let long = format!(r#"{{"alg":"RS256","kid":"{}"}}"#, "k".repeat(257));
         assert_eq!(header(&long).unwrap_err(), Malformed);
+    }
+
+    #[test]
+    fn a_type_is_compared_as_a_media_type() {
+        for (name, expected) in [
+            ("at+jwt", TokenType::AccessToken),
+            ("AT+JWT", TokenType::AccessToken),
+            ("application/at+jwt", TokenType::AccessToken),
+            ("Application/At+Jwt", TokenType::AccessToken),
+            ("JWT", TokenType::Unspecific),
+            ("application/jwt", TokenType::Unspecific),
+            ("application/application/at+jwt", TokenType::Other),
+            ("at+jwt ", TokenType::Other),
+            ("at+jwt; charset=utf-8", TokenType::Other),
+            ("dpop+jwt", TokenType::Other),
+            ("", TokenType::Other),
+            ("é", TokenType::Other),
+        ] {
+            assert_eq!(TokenType::of(name), expected, "{name}");
+        }
     }
 
     #[test]

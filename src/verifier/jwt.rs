@@ -1,22 +1,11 @@
-//! Verifies JSON Web Tokens ([RFC 9068 §4], [RFC 8725 §3]).
-//!
-//! In this order, cheapest first:
-//!
-//! 1. The compact form, then the header: see [`jws`](super::jws).
-//! 2. The algorithm is one of those that are allowed, the type is that of an access token.
-//! 3. The claims, all of them: see [`claims`](super::claims).
-//! 4. Exactly one key of this issuer fits. Only here may a fetch be waited for.
-//! 5. The signature.
-//!
-//! [RFC 8725 §3]: https://www.rfc-editor.org/rfc/rfc8725#section-3
-//! [RFC 9068 §4]: https://www.rfc-editor.org/rfc/rfc9068#section-4
+//! Verifies JSON Web Tokens.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::claims::{self, Checked, Rules};
-use super::jws::{Header, Jws};
+use super::claims::{self, Rules};
+use super::jws::{Header, Jws, TokenType};
 use super::jwt_builder::JwtVerifierBuilder;
 use super::{TokenVerifier, Verdict};
 use crate::access_token::AccessToken;
@@ -24,9 +13,20 @@ use crate::algorithm::Algorithm;
 use crate::bearer_token::BearerToken;
 use crate::clock::Clock;
 use crate::error::{VerifyError, VerifyErrorKind};
-use crate::jwks::{IssuerKeys, JwkSet, Selection};
+use crate::jwks::{IssuerKeys, KeysAtHand, Selection};
 
 /// Verifies the JWT access tokens of one issuer. Clones are cheap and share the keys.
+///
+/// By [RFC 9068 §4] and [RFC 8725 §3], in this order, cheapest first:
+///
+/// 1. The token has at most 16 KiB, three parts of strict base64url, and a header that is one strict JSON object
+///    without `crit`, `b64`, `enc`, `zip`, `cty`. Keys that the header brings along are ignored.
+/// 2. `alg` is one of those that are allowed, `typ` is that of an access token.
+/// 3. The claims are one strict JSON object: issuer and audience are ours, the dates are in order, every claim that this
+///    crate knows is of its type, those that are required are there, and nothing marks a token of another class, such as
+///    an ID token, or one that is bound to a key (`cnf`).
+/// 4. Exactly one key of this issuer fits `kid` and `alg`. Only here may a fetch be waited for.
+/// 5. The signature is good.
 ///
 /// ```
 /// # #[cfg(feature = "reqwest")] {
@@ -37,6 +37,9 @@ use crate::jwks::{IssuerKeys, JwkSet, Selection};
 /// # }
 /// # Ok::<(), tower_bearer::BuildError>(())
 /// ```
+///
+/// [RFC 8725 §3]: https://www.rfc-editor.org/rfc/rfc8725#section-3
+/// [RFC 9068 §4]: https://www.rfc-editor.org/rfc/rfc9068#section-4
 #[derive(Clone)]
 pub struct JwtVerifier {
     inner: Arc<Inner>,
@@ -62,8 +65,8 @@ pub(super) enum TokenTypes {
 /// How far a verification came.
 enum Step {
     Done(Verdict),
-    /// The key is not in this set, if there is one; a newer one may have it.
-    KeyWanted(Option<Arc<JwkSet>>),
+    /// The key is not among those at hand; newer ones may have it.
+    KeyWanted(KeysAtHand),
 }
 
 impl JwtVerifier {
@@ -89,17 +92,18 @@ impl JwtVerifier {
             Ok(checked) => checked,
             Err(kind) => return Step::Done(Err(kind.into())),
         };
-        let set = match &inner.keys {
-            IssuerKeys::Configured(set) => Some(Arc::clone(set)),
-            IssuerKeys::Fetched(keys) => keys.current(),
-        };
-        let Some(set) = set else { return Step::KeyWanted(None) };
-        match set.select(parts.header.key_id.as_deref(), parts.header.algorithm) {
-            Selection::Found(key) => {
-                Step::Done(inner.finish(&parts, checked, |message, signature| key.verify(message, signature)))
+        let keys = inner.keys.at_hand();
+        let key_id = parts.header.key_id.as_deref();
+        match keys.set.as_deref().map(|set| set.select(key_id, parts.header.algorithm)) {
+            None | Some(Selection::Unknown) => Step::KeyWanted(keys),
+            Some(Selection::Unusable) => Step::Done(Err(VerifyErrorKind::KeyNotFound.into())),
+            Some(Selection::Found(key)) => {
+                if let Err(kind) = parts.jws.verify(|message, signature| key.verify(message, signature)) {
+                    return Step::Done(Err(kind.into()));
+                }
+                let vouched = inner.rules.vouch(checked);
+                Step::Done(Ok(vouched.claims_text(parts.payload).build()))
             }
-            Selection::Unknown => Step::KeyWanted(Some(set)),
-            Selection::Unusable => Step::Done(Err(VerifyErrorKind::KeyNotFound.into())),
         }
     }
 }
@@ -113,25 +117,15 @@ struct Parts<'a> {
 
 impl Inner {
     fn read<'a>(&self, token: &'a BearerToken) -> Result<Parts<'a>, VerifyErrorKind> {
-        let jws = Jws::parse(token.as_bytes())?;
+        let jws = Jws::parse_jwt(token.as_bytes())?;
         let header = jws.header()?;
         if !self.algorithms.contains(&header.algorithm) {
             return Err(VerifyErrorKind::Algorithm);
         }
-        if !self.types.accept(header.token_type.as_deref()) {
+        if !self.types.accept(header.token_type) {
             return Err(VerifyErrorKind::Claim);
         }
         Ok(Parts { jws, header, payload: jws.payload()? })
-    }
-
-    fn finish(
-        &self,
-        parts: &Parts<'_>,
-        checked: Checked<'_>,
-        check: impl FnOnce(&[u8], &[u8]) -> bool,
-    ) -> Verdict {
-        parts.jws.verify(check)?;
-        Ok(self.rules.vouch(checked, &parts.payload))
     }
 }
 
@@ -144,12 +138,12 @@ impl TokenVerifier for JwtVerifier {
         let IssuerKeys::Fetched(keys) = &self.inner.keys else {
             return Err(VerifyErrorKind::KeyNotFound.into());
         };
-        keys.fetch(missed.as_ref()).await?;
+        keys.fetch(&missed).await?;
         // Time has passed, and the keys are others.
         match self.step(token, self.inner.clock.now()) {
             Step::Done(verdict) => verdict,
-            Step::KeyWanted(Some(_)) => Err(VerifyErrorKind::KeyNotFound.into()),
-            Step::KeyWanted(None) => Err(VerifyError::unavailable("the keys are too old")),
+            Step::KeyWanted(keys) if keys.set.is_some() => Err(VerifyErrorKind::KeyNotFound.into()),
+            Step::KeyWanted(_) => Err(VerifyError::unavailable("the keys are too old")),
         }
     }
 
@@ -161,12 +155,12 @@ impl TokenVerifier for JwtVerifier {
         match &self.inner.keys {
             IssuerKeys::Configured(_) => Some(Err(VerifyErrorKind::KeyNotFound.into())),
             // Nobody waits for a fetch that is not going to happen.
-            IssuerKeys::Fetched(keys) => keys.may_help(missed.as_ref()).err().map(Err),
+            IssuerKeys::Fetched(keys) => keys.may_help(&missed).err().map(Err),
         }
     }
 
     fn recognises(&self, token: &BearerToken) -> bool {
-        let Ok(jws) = Jws::parse(token.as_bytes()) else { return false };
+        let Ok(jws) = Jws::parse_jwt(token.as_bytes()) else { return false };
         let Some(own) = &self.inner.rules.issuer else { return true };
         jws.payload().is_ok_and(|payload| claims::issuer(&payload).as_deref() == Some(&**own))
     }
@@ -195,11 +189,11 @@ impl fmt::Debug for JwtVerifier {
 }
 
 impl TokenTypes {
-    /// RFC 7515 §4.1.9: a media type, compared without case, `application/` may be left out.
-    fn accept(self, token_type: Option<&str>) -> bool {
-        let Some(name) = token_type else { return self == Self::Usual };
-        let name = name.to_ascii_lowercase();
-        let name = name.strip_prefix("application/").unwrap_or(&name);
-        name == "at+jwt" || (self == Self::Usual && name == "jwt")
+    fn accept(self, token_type: TokenType) -> bool {
+        match token_type {
+            TokenType::AccessToken => true,
+            TokenType::Unspecific => self == Self::Usual,
+            TokenType::Other => false,
+        }
     }
 }

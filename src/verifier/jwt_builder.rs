@@ -257,7 +257,8 @@ impl JwtVerifierBuilder {
         }
         // An issuer may be any name as long as nobody has to go there.
         let discovered = self.sources.is_empty();
-        if discovered || issuer.contains("://") {
+        let scheme = issuer.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        if discovered || matches!(scheme.as_deref(), Some("http" | "https")) {
             endpoint::check("issuer", issuer)?;
         }
         if discovered && issuer.contains('?') {

@@ -48,6 +48,8 @@ mod jwt;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod jwt_builder;
 mod or;
+#[cfg(all(test, feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod wycheproof;
 
 /// What a verifier says of a token.
 pub type Verdict = Result<AccessToken, VerifyError>;

@@ -100,12 +100,32 @@ fn good_tokens(issuer: &TestIssuer) {
     }
 }
 
+/// Many different pieces in a row.
+fn listed(count: u32, separator: &str, piece: impl Fn(u32) -> String) -> String {
+    (0..count).map(piece).collect::<Vec<_>>().join(separator)
+}
+
+fn two_letters(number: u32) -> String {
+    let letter = |number: u32| char::from_u32(0x30 + number % 0x40).filter(|c| *c != '\\').unwrap_or('~');
+    [letter(number), letter(number / 0x40)].iter().collect()
+}
+
 fn bad_tokens(issuer: &TestIssuer) {
     let verifier = verifier(issuer, Algorithm::Rs256);
     let good = issuer.token().audience(API).mint();
     let padded = |length: usize| {
         let filler = "x".repeat(length * 3 / 4 - 1_100);
         issuer.token().audience("https://other.example.com").claim("filler", filler).mint()
+    };
+    // Everything is right but the signature: nothing of it may be costly before that is known.
+    let forged = |member: &str| {
+        let right = issuer.token().audience(API).mint();
+        let claims = right.split('.').nth(1).unwrap();
+        let claims = String::from_utf8(URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+        let claims = format!("{},{member}}}", claims.trim_end_matches('}'));
+        let token = issuer.sign(Algorithm::Rs256, br#"{"alg":"RS256","kid":"rsa-1"}"#, claims.as_bytes());
+        assert!((8_000..=16 * 1024).contains(&token.len()), "{}", token.len());
+        format!("{}AAAA", &token[..token.len() - 4])
     };
     let nested = |open: &str| URL_SAFE_NO_PAD.encode(format!("{{\"a\":{}", open.repeat(11_000 / open.len())));
     let long = 16 * 1024;
@@ -120,14 +140,23 @@ fn bad_tokens(issuer: &TestIssuer) {
         ("other audience", issuer.token().audience("https://other.example.com").mint()),
         ("other audience, 16 KiB", padded(long)),
         ("claims nested too deep, 16 KiB", format!("{}.{}.AA", good.split('.').next().unwrap(), nested("["))),
-        ("1 000 members", {
-            let members: Vec<String> = (0..1_000).map(|number| format!("\"{number:x}\":1")).collect();
-            issuer.sign(
-                Algorithm::Rs256,
-                br#"{"alg":"RS256"}"#,
-                format!("{{{}}}", members.join(",")).as_bytes(),
-            )
-        }),
+        ("500 names with escapes", forged(&listed(500, ",", |number| format!("\"\\u0061{number}\":1")))),
+        (
+            "scopes of two letters, 16 KiB",
+            forged(&format!("\"scope\":\"{}\"", listed(3_700, " ", two_letters))),
+        ),
+        (
+            "scopes of two letters in an array",
+            forged(&format!(
+                "\"scp\":[{}]",
+                listed(2_200, ",", |number| format!("\"{}\"", two_letters(number)))
+            )),
+        ),
+        (
+            "numbers near the largest double",
+            forged(&format!("\"x\":[{}]", listed(430, ",", |_| "9.7976931348623158079e307".to_owned()))),
+        ),
+        ("an array of ones", forged(&format!("\"x\":[{}]", listed(5_500, ",", |_| "1".to_owned())))),
         ("bad signature", format!("{}AAAA", &good[..good.len() - 4])),
     ] {
         let bearer = BearerToken::new(&token).unwrap();

@@ -8,6 +8,7 @@
 use std::convert::Infallible;
 
 use http::{Request, Response};
+use http_body_util::BodyExt;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_bearer::{AccessToken, AuthLayer, JwtVerifier};
 
@@ -32,7 +33,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let response = service.oneshot(request).await?;
     println!("{}", response.status());
     if let Some(challenge) = response.headers().get("www-authenticate") {
-        println!("{challenge:?}");
+        println!("{}", challenge.to_str()?);
     }
+    let body = response.into_body().collect().await?.to_bytes();
+    println!("{}", String::from_utf8_lossy(&body));
     Ok(())
 }

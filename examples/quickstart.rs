@@ -24,6 +24,8 @@ const API: &str = "https://api.example.com";
 /// How soon an unknown key id may cause another fetch. The default, 30 seconds, is too long for a walk.
 const COOLDOWN: Duration = Duration::from_secs(1);
 
+const SERVED: (u16, &str) = (200, r#""sub":"alice""#);
+
 /// The claims that the handler wants, and no others.
 #[derive(serde::Deserialize, serde::Serialize)]
 struct Profile {
@@ -52,18 +54,28 @@ struct Walk {
 }
 
 impl Walk {
-    async fn step(&mut self, what: &str, token: Option<&str>, expected: u16) -> Result<(), Box<dyn Error>> {
+    /// One request. Status and a piece of the answer, of its challenge or its body, are compared.
+    async fn step(
+        &mut self,
+        what: &str,
+        token: Option<&str>,
+        (status, piece): (u16, &str),
+    ) -> Result<(), Box<dyn Error>> {
         let mut request = Request::get(&self.url);
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         let limits = Limits::new(Duration::from_secs(10), 64 * 1024);
         let response = self.client.send(request.body(Bytes::new())?, limits).await?;
-        let status = response.status().as_u16();
-        let verdict = if status == expected { "as expected" } else { "NOT AS EXPECTED" };
-        println!("\n{what}\n  GET /me -> {} ({verdict})", response.status());
+        let challenge =
+            response.headers().get("www-authenticate").map_or("", |value| value.to_str().unwrap_or(""));
+        let text = format!("{challenge} {}", String::from_utf8_lossy(response.body()));
+        let expected = response.status().as_u16() == status && text.contains(piece);
+        let credential = if token.is_some() { "Authorization: Bearer ..." } else { "no Authorization" };
+        let verdict = if expected { "as expected" } else { "NOT AS EXPECTED" };
+        println!("\n{what}\n  GET /me, {credential} -> {} ({verdict})", response.status());
         print_answer(&response);
-        self.surprises += u32::from(status != expected);
+        self.surprises += u32::from(!expected);
         Ok(())
     }
 }
@@ -84,25 +96,31 @@ async fn walk(issuer: &TestIssuer, url: String) -> Result<u32, Box<dyn Error>> {
     let good = || issuer.token().audience(API).scope("profile:read profile:write");
     let token = good().mint();
 
-    walk.step("Without a token: a challenge says what is needed.", None, 401).await?;
-    walk.step("A good token: the handler gets its claims.", Some(&token), 200).await?;
+    walk.step(
+        "Without a token: a challenge says what is needed.",
+        None,
+        (401, "Bearer scope=\"profile:read\""),
+    )
+    .await?;
+    walk.step("A good token: the handler gets its claims.", Some(&token), SERVED).await?;
     let other = good().audience("https://other.example.com").mint();
-    walk.step("A token for another API.", Some(&other), 401).await?;
+    walk.step("A token for another API.", Some(&other), (401, "error=\"invalid_token\"")).await?;
     let old = good().expired_since(Duration::from_secs(120)).mint();
-    walk.step("A token that has expired.", Some(&old), 401).await?;
+    walk.step("A token that has expired.", Some(&old), (401, "error=\"invalid_token\"")).await?;
     let weak = good().scope("profile:write").mint();
-    walk.step("A token without the scope.", Some(&weak), 403).await?;
+    walk.step("A token without the scope.", Some(&weak), (403, "error=\"insufficient_scope\"")).await?;
     issuer.stop();
-    walk.step("The provider is down; its keys are known.", Some(&good().mint()), 200).await?;
-    issuer.restart().await?;
+    walk.step("The provider is down; its keys are known.", Some(&good().mint()), SERVED).await?;
+    issuer.restart();
     issuer.rotate_keys();
     tokio::time::sleep(COOLDOWN).await;
-    walk.step("The provider has rotated its keys; the new one is found.", Some(&good().mint()), 200).await?;
+    walk.step("The provider has rotated its keys; the new one is found.", Some(&good().mint()), SERVED)
+        .await?;
     Ok(walk.surprises)
 }
 
-async fn serve(app: Router, address: &str) -> Result<String, Box<dyn Error>> {
-    let listener = tokio::net::TcpListener::bind(address).await?;
+async fn serve(app: Router) -> Result<String, Box<dyn Error>> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/me", listener.local_addr()?);
     tokio::spawn(async move { axum::serve(listener, app).await });
     Ok(url)
@@ -112,8 +130,7 @@ async fn serve(app: Router, address: &str) -> Result<String, Box<dyn Error>> {
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let once = std::env::args().any(|argument| argument == "--once");
     let issuer = TestIssuer::start().await?;
-    let address = if once { "127.0.0.1:0" } else { "127.0.0.1:3000" };
-    let url = serve(api(&issuer)?, address).await?;
+    let url = serve(api(&issuer)?).await?;
 
     let hour = std::time::SystemTime::now() + Duration::from_secs(3_600);
     let token = issuer.token().audience(API).scope("profile:read").expires_at(hour).mint();

@@ -252,7 +252,7 @@ impl AccessTokenBuilder {
         self
     }
 
-    /// Adds a claim.
+    /// Adds a claim. What the other setters say, such as the subject, is not among the claims unless it is added here too.
     pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.claims.insert(name.into(), value.into());
         self

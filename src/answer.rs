@@ -77,17 +77,26 @@ pub(crate) fn challenge(kind: RejectionKind, challenge: Challenge) -> HeaderValu
     }
 }
 
-/// The body that is sent unless a hook replaces it.
+/// The body that is sent unless a hook replaces it. Its words are those of the challenge.
 fn default_body(kind: RejectionKind) -> Option<RejectionBody> {
-    let text = match words(kind) {
-        (StatusCode::SERVICE_UNAVAILABLE, ..) => r#"{"error":"temporarily_unavailable"}"#.to_owned(),
-        (_, code, Some(description)) => {
-            format!(
-                r#"{{"error":"{}","error_description":"{description}"}}"#,
-                code.unwrap_or("access_denied")
-            )
+    let text = match kind {
+        RejectionKind::InsufficientAuthentication => {
+            r#"{"error":"insufficient_user_authentication","error_description":"A stronger authentication is required"}"#
         }
-        (_, _, None) => return None,
+        RejectionKind::InsufficientClaims => {
+            r#"{"error":"access_denied","error_description":"The access token does not permit this"}"#
+        }
+        RejectionKind::InsufficientScope => {
+            r#"{"error":"insufficient_scope","error_description":"Additional scope is required"}"#
+        }
+        RejectionKind::InvalidRequest => {
+            r#"{"error":"invalid_request","error_description":"Malformed Authorization header"}"#
+        }
+        RejectionKind::InvalidToken => {
+            r#"{"error":"invalid_token","error_description":"The access token is invalid or expired"}"#
+        }
+        RejectionKind::MissingToken => return None,
+        RejectionKind::Unavailable => r#"{"error":"temporarily_unavailable"}"#,
     };
     Some(RejectionBody::new(HeaderValue::from_static("application/json"), text))
 }

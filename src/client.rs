@@ -18,7 +18,7 @@ mod reqwest;
 pub use self::reqwest::{ReqwestClient, ReqwestClientBuilder};
 
 /// The future of an answer.
-pub type ResponseFuture<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, VerifyError>> + Send + 'a>>;
+pub type AnswerFuture<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, VerifyError>> + Send + 'a>>;
 
 /// Sends requests to issuers.
 ///
@@ -28,11 +28,11 @@ pub type ResponseFuture<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>
 /// with [`VerifyError::unavailable`] when a limit is passed or no answer comes. An answer of any status is an answer.
 pub trait HttpClient: fmt::Debug + Send + Sync + 'static {
     /// Sends one request and reads the whole answer.
-    fn send(&self, request: Request<Bytes>, limits: Limits) -> ResponseFuture<'_>;
+    fn send(&self, request: Request<Bytes>, limits: Limits) -> AnswerFuture<'_>;
 }
 
 impl<C: HttpClient + ?Sized> HttpClient for Arc<C> {
-    fn send(&self, request: Request<Bytes>, limits: Limits) -> ResponseFuture<'_> {
+    fn send(&self, request: Request<Bytes>, limits: Limits) -> AnswerFuture<'_> {
         (**self).send(request, limits)
     }
 }

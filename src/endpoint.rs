@@ -1,6 +1,7 @@
 //! Checks the URLs of a configuration: absolute, `https` or loopback, nothing hidden in them.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
 
 use http::Uri;
 
@@ -17,7 +18,15 @@ pub(crate) fn check(setting: &'static str, text: &str) -> Result<Uri, BuildError
     }
     let uri: Uri = text.parse().map_err(|_| invalid())?;
     let authority = uri.authority().ok_or_else(invalid)?;
-    if authority.as_str().contains('@') || authority.host().is_empty() || text.contains("/../") {
+    let after_host = authority.as_str().strip_prefix(authority.host()).unwrap_or("@");
+    let port = after_host.strip_prefix(':').map(|port| port.parse::<NonZeroU16>());
+    if !matches!((after_host, port), ("", None) | (_, Some(Ok(_)))) {
+        return Err(invalid());
+    }
+    // A host of names and numbers, and a path that means what it says.
+    let host = authority.host().bytes().all(|b| b.is_ascii_alphanumeric() || b"-._[]:".contains(&b));
+    let path = uri.path().to_ascii_lowercase().replace("%2e", ".");
+    if !host || authority.host().is_empty() || path.split('/').any(|segment| matches!(segment, "." | "..")) {
         return Err(invalid());
     }
     match uri.scheme_str() {
@@ -30,10 +39,10 @@ pub(crate) fn check(setting: &'static str, text: &str) -> Result<Uri, BuildError
 
 /// Whether a host is this machine by its name or address alone, without a look-up.
 fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     host.eq_ignore_ascii_case("localhost")
-        || address.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback())
-        || address.parse().is_ok_and(|ip: Ipv6Addr| ip.is_loopback())
+        || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback())
+        || bracketed.is_some_and(|ip| ip.parse().is_ok_and(|ip: Ipv6Addr| ip.is_loopback()))
 }
 
 #[cfg(test)]
@@ -71,6 +80,14 @@ mod tests {
             ("https://idp.example.com/a b", InvalidUrl),
             ("https://idp.example.com/\n", InvalidUrl),
             ("https://ex\u{e4}mple.com", InvalidUrl),
+            ("https://h:99999/", InvalidUrl),
+            ("https://h:/", InvalidUrl),
+            ("https://h:0/", InvalidUrl),
+            ("https://h/a/..", InvalidUrl),
+            ("https://h/%2E%2e/x", InvalidUrl),
+            ("https://*/", InvalidUrl),
+            ("http://[127.0.0.1]/", InsecureUrl),
+            ("https://h:port/", InvalidUrl),
             ("https://", InvalidUrl),
             ("//idp.example.com", InvalidUrl),
             ("/relative", InvalidUrl),

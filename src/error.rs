@@ -306,6 +306,8 @@ pub enum BuildErrorKind {
     PrivateKey,
     /// A shared-secret algorithm where only public keys make sense.
     SymmetricAlgorithm,
+    /// TLS cannot be set up: usually there are no trusted root certificates on this machine.
+    Tls,
     /// The secret is shorter than the hash, or is the text of a key.
     WeakSecret,
 }
@@ -348,6 +350,7 @@ impl fmt::Display for BuildError {
             BuildErrorKind::OutOfRange => "is out of range",
             BuildErrorKind::PrivateKey => "is a private key where a public one belongs",
             BuildErrorKind::SymmetricAlgorithm => "mixes shared secrets and public keys",
+            BuildErrorKind::Tls => "cannot set up TLS: are there trusted root certificates?",
             BuildErrorKind::WeakSecret => "is shorter than the hash, or is the text of a key",
         };
         write!(f, "`{}` {what}", self.setting)

@@ -48,12 +48,12 @@ enum Found {
 }
 
 /// Why a handler does not get its argument.
-enum Refusal {
+enum Fault {
     NoLayer,
     Rejected(RejectionKind, HeaderValue),
 }
 
-impl Refusal {
+impl Fault {
     fn respond(self) -> Response {
         match self {
             Self::NoLayer => {
@@ -69,25 +69,25 @@ impl Refusal {
     }
 }
 
-fn find(extensions: &Extensions) -> Result<Found, Refusal> {
+fn find(extensions: &Extensions) -> Result<Found, Fault> {
     let token = extensions.get().cloned().map(Found::Token);
-    token.or_else(|| extensions.get().cloned().map(Found::Passed)).ok_or(Refusal::NoLayer)
+    token.or_else(|| extensions.get().cloned().map(Found::Passed)).ok_or(Fault::NoLayer)
 }
 
-fn required(extensions: &Extensions) -> Result<AccessToken, Refusal> {
+fn required(extensions: &Extensions) -> Result<AccessToken, Fault> {
     match find(extensions)? {
         Found::Token(token) => Ok(token),
-        Found::Passed(passed) => Err(Refusal::Rejected(RejectionKind::MissingToken, passed.challenge)),
+        Found::Passed(passed) => Err(Fault::Rejected(RejectionKind::MissingToken, passed.challenge)),
     }
 }
 
-fn claims<T: DeserializeOwned>(extensions: &Extensions) -> Result<T, Refusal> {
+fn claims<T: DeserializeOwned>(extensions: &Extensions) -> Result<T, Fault> {
     required(extensions)?.claims_as().map_err(|error| {
         // The class says enough; the message could quote a claim.
         let class = error.classify();
         tracing::debug!(target: TARGET, outcome = "rejected", reason = "insufficient_claims", cause = ?class);
         let kind = RejectionKind::InsufficientClaims;
-        Refusal::Rejected(kind, answer::challenge(kind, Challenge::bearer()))
+        Fault::Rejected(kind, answer::challenge(kind, Challenge::bearer()))
     })
 }
 
@@ -95,7 +95,7 @@ impl<S: Sync> FromRequestParts<S> for AccessToken {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        required(&parts.extensions).map_err(Refusal::respond)
+        required(&parts.extensions).map_err(Fault::respond)
     }
 }
 
@@ -103,7 +103,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for AccessToken {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Response> {
-        match find(&parts.extensions).map_err(Refusal::respond)? {
+        match find(&parts.extensions).map_err(Fault::respond)? {
             Found::Token(token) => Ok(Some(token)),
             Found::Passed(_) => Ok(None),
         }
@@ -114,6 +114,6 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Claims<T> {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        claims(&parts.extensions).map(Self).map_err(Refusal::respond)
+        claims(&parts.extensions).map(Self).map_err(Fault::respond)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Two parsers must never disagree on what a token says ([RFC 7515 §4], [RFC 7519 §4], [RFC 8725 §2.4]), so
 //! whatever is ambiguous is refused here: repeated names (also when one is spelled with escapes), lone
-//! surrogates, numbers beyond the range of a double. Nesting is at most 64 deep, an object has at most 1 000 members.
+//! surrogates, numbers beyond the range of a double. Nesting is at most 64 deep, an object has at most 500 members.
 //!
 //! A value is kept as the text it came in; nothing is converted before somebody asks for it.
 //!
@@ -13,7 +13,7 @@
 use std::borrow::Cow;
 
 const MAX_DEPTH: usize = 64;
-const MAX_MEMBERS: usize = 1_000;
+const MAX_MEMBERS: usize = 500;
 
 /// The text is not what this module accepts. Says no more, since nothing of it may reach a client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -109,13 +109,41 @@ impl<'a> Value<'a> {
 
     /// The elements, if this is an array.
     pub(crate) fn elements(self) -> Option<Vec<Self>> {
-        if !self.0.starts_with('[') {
-            return None;
-        }
-        let mut reader = Reader { text: self.0, at: 0, unique_within: false, names: Vec::new() };
+        let mut reader = self.starts_with_bracket()?;
         let mut elements = Vec::new();
-        reader.array(0, &mut |element| elements.push(element)).ok()?;
+        reader.array(0, Some(&mut |element| elements.push(element))).ok()?;
         Some(elements)
+    }
+
+    /// Visits a string, or each element of an array of strings. None if this is neither.
+    pub(crate) fn each_string(self, mut visit: impl FnMut(Cow<'a, str>)) -> Option<()> {
+        if let Some(one) = self.string() {
+            visit(one);
+            return Some(());
+        }
+        let mut reader = self.starts_with_bracket()?;
+        let mut strings = true;
+        let each = &mut |element: Self| match element.string() {
+            Some(text) => visit(text),
+            None => strings = false,
+        };
+        reader.array(0, Some(each)).ok()?;
+        strings.then_some(())
+    }
+
+    /// Whether this is a string, or an array of nothing but strings.
+    pub(crate) fn is_strings(self) -> bool {
+        let Some(mut reader) = self.starts_with_bracket() else { return self.0.starts_with('"') };
+        let mut more = reader.open(b'[', 0).is_ok() && !reader.take(b']');
+        while more && reader.skip_string().is_ok() {
+            more = !matches!(reader.last(b']'), Ok(true));
+        }
+        !more
+    }
+
+    fn starts_with_bracket(self) -> Option<Reader<'a>> {
+        let array = self.0.starts_with('[');
+        array.then_some(Reader { text: self.0, at: 0, unique_within: false, names: Vec::new() })
     }
 
     /// The value as it was written.
@@ -138,7 +166,10 @@ impl<'a> Reader<'a> {
     }
 
     fn skip_space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+        while let Some(byte) = self.peek().filter(|byte| *byte <= b' ') {
+            if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+                return;
+            }
             self.at += 1;
         }
     }
@@ -159,19 +190,22 @@ impl<'a> Reader<'a> {
 
     fn value(&mut self, depth: usize) -> Result<Value<'a>, Malformed> {
         let start = self.at;
-        match self.peek().ok_or(Malformed)? {
-            b'{' => self.nested_object(depth)?,
-            b'[' => self.array(depth, &mut |_| ())?,
-            b'"' => {
-                self.string()?;
-            }
-            b'-' | b'0'..=b'9' => self.number()?,
-            b't' => self.word("true")?,
-            b'f' => self.word("false")?,
-            b'n' => self.word("null")?,
-            _ => return Err(Malformed),
-        }
+        self.skip(depth)?;
         Ok(Value(self.since(start)?))
+    }
+
+    /// Reads a value that nobody wants.
+    fn skip(&mut self, depth: usize) -> Result<(), Malformed> {
+        match self.peek().ok_or(Malformed)? {
+            b'{' => self.nested_object(depth),
+            b'[' => self.array(depth, None),
+            b'"' => self.skip_string().map(drop),
+            b'-' | b'0'..=b'9' => self.number(),
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'n' => self.word("null"),
+            _ => Err(Malformed),
+        }
     }
 
     fn nested_object(&mut self, depth: usize) -> Result<(), Malformed> {
@@ -213,13 +247,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn array(&mut self, depth: usize, each: &mut dyn FnMut(Value<'a>)) -> Result<(), Malformed> {
+    fn array(&mut self, depth: usize, mut each: Option<&mut dyn FnMut(Value<'a>)>) -> Result<(), Malformed> {
         self.open(b'[', depth)?;
         if self.take(b']') {
             return Ok(());
         }
         loop {
-            each(self.value(depth + 1)?);
+            match &mut each {
+                Some(each) => each(self.value(depth + 1)?),
+                None => self.skip(depth + 1)?,
+            }
             if self.last(b']')? {
                 return Ok(());
             }
@@ -235,12 +272,16 @@ impl<'a> Reader<'a> {
     /// After a member or an element: true at the closing bracket, false after a comma.
     fn last(&mut self, bracket: u8) -> Result<bool, Malformed> {
         self.skip_space();
-        if self.take(bracket) {
-            return Ok(true);
-        }
-        self.expect(b',')?;
+        let next = self.peek().ok_or(Malformed)?;
+        self.at += 1;
         self.skip_space();
-        Ok(false)
+        if next == b',' {
+            Ok(false)
+        } else if next == bracket {
+            Ok(true)
+        } else {
+            Err(Malformed)
+        }
     }
 
     fn member(&mut self, depth: usize) -> Result<(Name<'a>, Value<'a>), Malformed> {
@@ -265,22 +306,29 @@ impl<'a> Reader<'a> {
 
     /// Reads a string: what is between the quotes, escapes checked but not decoded, and whether there are any.
     fn string(&mut self) -> Result<(&'a str, bool), Malformed> {
+        let start = self.at + 1;
+        let escaped = self.skip_string()?;
+        Ok((self.text.get(start..self.at - 1).ok_or(Malformed)?, escaped))
+    }
+
+    fn skip_string(&mut self) -> Result<bool, Malformed> {
         self.expect(b'"')?;
-        let start = self.at;
         let mut escaped = false;
         loop {
-            match self.peek().ok_or(Malformed)? {
-                b'"' => {
-                    let inner = self.since(start)?;
+            let rest = self.text.as_bytes().get(self.at..).ok_or(Malformed)?;
+            let stop =
+                rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F)).ok_or(Malformed)?;
+            self.at += stop;
+            match rest.get(stop) {
+                Some(b'"') => {
                     self.at += 1;
-                    return Ok((inner, escaped));
+                    return Ok(escaped);
                 }
-                b'\\' => {
+                Some(b'\\') => {
                     self.escape()?;
                     escaped = true;
                 }
-                0..=0x1F => return Err(Malformed),
-                _ => self.at += 1,
+                _ => return Err(Malformed),
             }
         }
     }
@@ -313,6 +361,14 @@ impl<'a> Reader<'a> {
 
     fn number(&mut self) -> Result<(), Malformed> {
         let start = self.at;
+        // Most numbers are a few digits and nothing else.
+        let rest = self.text.as_bytes().get(start..).unwrap_or_default();
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let ends = !matches!(rest.get(digits), Some(b'.' | b'e' | b'E'));
+        if ends && (digits == 1 || ((2..300).contains(&digits) && !rest.starts_with(b"0"))) {
+            self.at += digits;
+            return Ok(());
+        }
         self.take(b'-');
         if !self.take(b'0') {
             self.digits()?;
@@ -328,9 +384,9 @@ impl<'a> Reader<'a> {
             }
             self.digits()?;
         }
-        let text = self.since(start)?;
-        let finite = (!exponent && text.len() < 300) || text.parse().is_ok_and(f64::is_finite);
-        if finite { Ok(()) } else { Err(Malformed) }
+        // Fewer digits than it takes to leave the range.
+        let small = !exponent && self.at - start < 300;
+        if small || is_within_a_double(self.since(start)?) { Ok(()) } else { Err(Malformed) }
     }
 
     fn digits(&mut self) -> Result<(), Malformed> {
@@ -346,6 +402,24 @@ impl<'a> Reader<'a> {
         self.at += word.len();
         rest.starts_with(word).then_some(()).ok_or(Malformed)
     }
+}
+
+/// Whether a well-formed number is below 10^308, and so surely a double. Counted, since converting takes its time.
+fn is_within_a_double(number: &str) -> bool {
+    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let whole = whole.trim_start_matches(['-', '0']);
+    let zeros = fraction.len() - fraction.trim_start_matches('0').len();
+    if whole.is_empty() && zeros == fraction.len() {
+        return true;
+    }
+    let digits = |text: &str| i64::try_from(text.len()).unwrap_or(i64::MAX);
+    let magnitude =
+        if whole.is_empty() { -1 - zeros.try_into().unwrap_or(i64::MAX) } else { digits(whole) - 1 };
+    // An exponent that is no `i64` is too large, or so far below zero that the number is nothing.
+    let far = if exponent.starts_with('-') { i64::from(i32::MIN) } else { i64::from(i32::MAX) };
+    let exponent = exponent.trim_start_matches('+').parse().unwrap_or(far);
+    magnitude.saturating_add(exponent) < 308
 }
 
 fn hex(digits: &str) -> Option<u32> {

@@ -4,7 +4,7 @@
 //! [`TokenVerifier`] about it, and puts the resulting [`AccessToken`] into the extensions of the request.
 //!
 //! ```no_run
-//! # #[cfg(all(feature = "reqwest", feature = "axum"))] {
+//! # #[cfg(all(feature = "axum", feature = "jwt", feature = "reqwest", any(feature = "aws-lc-rs", feature = "rust-crypto")))] {
 //! use axum::{Router, routing::get};
 //! use tower_bearer::{AccessToken, AuthLayer, JwtVerifier};
 //!
@@ -54,7 +54,13 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 /// The code of the README has to compile.
-#[cfg(all(doctest, feature = "axum", feature = "reqwest"))]
+#[cfg(all(
+    doctest,
+    feature = "axum",
+    feature = "jwt",
+    feature = "reqwest",
+    any(feature = "aws-lc-rs", feature = "rust-crypto")
+))]
 #[doc = include_str!("../README.md")]
 pub mod readme {}
 
@@ -77,6 +83,7 @@ pub mod testing;
 pub mod verifier;
 
 mod answer;
+mod deadline;
 mod endpoint;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod json;

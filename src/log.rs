@@ -5,7 +5,10 @@ use std::fmt::{self, Write};
 
 /// The name under which all events of this crate are logged.
 pub(crate) const TARGET: &str = "tower_bearer";
-const MAX_LENGTH: usize = 256;
+/// With the three dots that stand for the rest: 256 bytes.
+const MAX_LENGTH: usize = 253;
+
+const MAX_CAUSES: usize = 8;
 
 /// Text from outside.
 #[derive(Clone, Copy)]
@@ -17,7 +20,7 @@ impl fmt::Display for Escaped<'_> {
         for character in self.0.chars() {
             // What a terminal or a viewer would act upon: controls, and marks that reverse the direction of text.
             let acts = character.is_control()
-                || matches!(character, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}');
+                || matches!(character, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{61C}' | '\u{180E}' | '\u{E0000}'..='\u{E007F}');
             let width = if acts { 10 } else { character.len_utf8() };
             if width > left {
                 return f.write_str("...");
@@ -35,11 +38,12 @@ pub(crate) struct Causes<'a>(pub(crate) &'a (dyn Error + 'static));
 impl fmt::Display for Causes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
+        let causes =
+            std::iter::successors(self.0.source(), |error: &&(dyn Error + 'static)| (*error).source());
+        // What others wrote may fail, or never end.
+        for cause in causes.take(MAX_CAUSES) {
             let separator = if text.is_empty() { "" } else { ": " };
-            write!(text, "{separator}{error}")?;
-            cause = error.source();
+            let _ = write!(text, "{separator}{cause}");
         }
         Escaped(&text).fmt(f)
     }

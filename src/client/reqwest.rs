@@ -1,25 +1,30 @@
 //! The adapter to reqwest.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Request, Response};
 use reqwest::{Certificate, Client, ClientBuilder, Proxy, redirect};
+use tokio::runtime::Handle;
 
-use super::{HttpClient, Limits, ResponseFuture};
-use crate::endpoint;
+use super::{AnswerFuture, HttpClient, Limits};
+use crate::deadline::within;
 use crate::error::{BuildError, BuildErrorKind, VerifyError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 const USER_AGENT: &str = concat!("tower-bearer/", env!("CARGO_PKG_VERSION"));
 
 /// An [`HttpClient`] on reqwest: HTTP/1.1, rustls, the certificates that the operating system trusts.
 ///
 /// It follows no redirects, and ignores the proxy variables of the environment: tokens and secrets go to the
-/// configured hosts and nowhere else. Clones are cheap and share connections.
-#[derive(Clone, Debug)]
+/// configured hosts and nowhere else. It needs a tokio runtime with its timer and I/O. Clones are cheap and share
+/// connections.
+#[derive(Clone)]
 pub struct ReqwestClient {
     client: Client,
     max_body: usize,
@@ -31,7 +36,7 @@ impl ReqwestClient {
     ///
     /// # Errors
     ///
-    /// - the TLS library cannot be set up: [`Missing`](BuildErrorKind::Missing)
+    /// - the TLS library cannot be set up: [`Tls`](BuildErrorKind::Tls)
     pub fn new() -> Result<Self, BuildError> {
         Self::builder().build()
     }
@@ -55,6 +60,10 @@ impl ReqwestClient {
     ) -> Result<Response<Bytes>, VerifyError> {
         let request = reqwest::Request::try_from(request).map_err(unavailable)?;
         let mut answer = self.client.execute(request).await.map_err(unavailable)?;
+        // RFC 9112 §6.3: two framings are how one answer is smuggled into another.
+        if answer.headers().contains_key(TRANSFER_ENCODING) && answer.headers().contains_key(CONTENT_LENGTH) {
+            return Err(VerifyError::unavailable("the answer has two lengths"));
+        }
         let announced = answer.content_length().unwrap_or(0);
         if announced > u64::try_from(max_body).unwrap_or(u64::MAX) {
             return Err(VerifyError::unavailable("the answer is too long"));
@@ -74,14 +83,33 @@ impl ReqwestClient {
 }
 
 impl HttpClient for ReqwestClient {
-    fn send(&self, request: Request<Bytes>, limits: Limits) -> ResponseFuture<'_> {
+    fn send(&self, request: Request<Bytes>, limits: Limits) -> AnswerFuture<'_> {
         Box::pin(async move {
+            if Handle::try_current().is_err() {
+                return Err(VerifyError::misconfigured("this client needs a tokio runtime"));
+            }
             let answer = self.send_within(request, limits.max_body.min(self.max_body));
-            let timeout = limits.timeout.min(self.timeout);
-            let late = |_| VerifyError::unavailable("no answer within the time limit");
-            tokio::time::timeout(timeout, answer).await.map_err(late)?
+            let late = || Err(VerifyError::unavailable("no answer within the time limit"));
+            within(limits.timeout.min(self.timeout), answer).await.unwrap_or_else(late)
         })
     }
+}
+
+impl fmt::Debug for ReqwestClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReqwestClient").finish_non_exhaustive()
+    }
+}
+
+/// A proxy is named by its host and port. Its traffic is encrypted by itself, so that plain `http` is fine.
+fn checked_proxy(proxy: &str) -> Result<Proxy, BuildError> {
+    let invalid = || BuildError::new("proxy", BuildErrorKind::InvalidUrl);
+    let uri: http::Uri = proxy.parse().map_err(|_| invalid())?;
+    let scheme = matches!(uri.scheme_str(), Some("http" | "https"));
+    if !scheme || proxy.contains('#') || uri.path_and_query().is_some_and(|path| path.as_str() != "/") {
+        return Err(invalid());
+    }
+    Proxy::all(proxy).map_err(|_| invalid())
 }
 
 /// The cause without the address, which may hold a secret.
@@ -110,11 +138,14 @@ impl ReqwestClientBuilder {
         self
     }
 
-    /// Sends everything through a proxy. Default: none, whatever the environment says.
+    /// Sends everything through a proxy, such as `http://proxy.example.com:3128`. Name and password for it may stand
+    /// before the host.
+    ///
+    /// Default: none, whatever the environment says.
     ///
     /// # Security
     ///
-    /// `https` goes through it as a tunnel. It learns the names of the hosts, not the content.
+    /// `https` goes through it as a tunnel: it learns the names of the hosts, not the content.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(url.into());
         self
@@ -126,7 +157,7 @@ impl ReqwestClientBuilder {
         self
     }
 
-    /// How long to wait for a connection. Default: 2 seconds. At most 60 seconds.
+    /// How long to wait for a connection. Default: 2 seconds. From 1 millisecond to 60 seconds.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
@@ -148,15 +179,14 @@ impl ReqwestClientBuilder {
     ///
     /// # Errors
     ///
-    /// - a time limit is zero or above 60 seconds, or no body is allowed: [`OutOfRange`](BuildErrorKind::OutOfRange)
+    /// - a time limit is below 1 millisecond or above 60 seconds, or no body is allowed: [`OutOfRange`](BuildErrorKind::OutOfRange)
     /// - a certificate cannot be read: [`InvalidKey`](BuildErrorKind::InvalidKey)
-    /// - the proxy is not an `https` or loopback URL: [`InvalidUrl`](BuildErrorKind::InvalidUrl),
-    ///   [`InsecureUrl`](BuildErrorKind::InsecureUrl)
+    /// - the proxy is not an `http` or `https` URL of a host alone: [`InvalidUrl`](BuildErrorKind::InvalidUrl)
     /// - the user agent cannot be sent: [`InvalidText`](BuildErrorKind::InvalidText)
-    /// - the TLS library cannot be set up: [`Missing`](BuildErrorKind::Missing)
+    /// - TLS cannot be set up, usually for want of trusted root certificates: [`Tls`](BuildErrorKind::Tls)
     pub fn build(self) -> Result<ReqwestClient, BuildError> {
         for (setting, timeout) in [("connect_timeout", self.connect_timeout), ("timeout", self.timeout)] {
-            if timeout.is_zero() || timeout > MAX_TIMEOUT {
+            if timeout < MIN_TIMEOUT || timeout > MAX_TIMEOUT {
                 return Err(BuildError::new(setting, BuildErrorKind::OutOfRange));
             }
         }
@@ -167,7 +197,7 @@ impl ReqwestClientBuilder {
             return Err(BuildError::new("user_agent", BuildErrorKind::InvalidText));
         }
         let client = self.client()?;
-        let no_tls = |error| BuildError::new("http_client", BuildErrorKind::Missing).because(error);
+        let no_tls = |error| BuildError::new("http_client", BuildErrorKind::Tls).because(error);
         Ok(ReqwestClient {
             client: client.build().map_err(no_tls)?,
             max_body: self.max_body,
@@ -186,22 +216,22 @@ impl ReqwestClientBuilder {
         for pem in &self.certificates {
             let unreadable = |_| BuildError::new("add_root_certificates", BuildErrorKind::InvalidKey);
             let certificates = Certificate::from_pem_bundle(pem).map_err(unreadable)?;
-            if certificates.is_empty() {
+            // Only a client reads what is inside of them.
+            let only = Client::builder().tls_certs_only(certificates.clone()).build();
+            if certificates.is_empty() || only.is_err() {
                 return Err(BuildError::new("add_root_certificates", BuildErrorKind::InvalidKey));
             }
             client = client.tls_certs_merge(certificates);
         }
         if let Some(proxy) = &self.proxy {
-            endpoint::check("proxy", proxy)?;
-            let invalid = |_| BuildError::new("proxy", BuildErrorKind::InvalidUrl);
-            client = client.proxy(Proxy::all(proxy).map_err(invalid)?);
+            client = client.proxy(checked_proxy(proxy)?);
         }
         Ok(client)
     }
 }
 
-impl std::fmt::Debug for ReqwestClientBuilder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for ReqwestClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReqwestClientBuilder").finish_non_exhaustive()
     }
 }

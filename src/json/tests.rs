@@ -19,6 +19,27 @@ fn an_object_is_read_member_by_member() {
 }
 
 #[test]
+fn a_string_and_an_array_of_strings_are_strings() {
+    for (value, expected) in [
+        (r#""a""#, true),
+        ("[]", true),
+        (r#"[ "a" , "b\"" ]"#, true),
+        ("7", false),
+        ("null", false),
+        ("{}", false),
+        (r#"["a",7]"#, false),
+        (r#"[7,"a"]"#, false),
+        (r#"["a",["b"]]"#, false),
+        ("[[]]", false),
+    ] {
+        let text = format!("{{\"v\":{value}}}");
+        let value = Object::parse(text.as_bytes()).unwrap().get("v").unwrap();
+        assert_eq!(value.is_strings(), expected, "{text}");
+        assert_eq!(value.each_string(|_| ()).is_some(), expected, "{text}");
+    }
+}
+
+#[test]
 fn what_is_not_one_strict_object_is_malformed() {
     for text in [
         "",
@@ -100,6 +121,37 @@ fn depth_is_bounded_on_a_small_stack() {
     let small = std::thread::Builder::new().stack_size(64 * 1024);
     let refused = small.spawn(move || !accepts(&deep)).unwrap().join().unwrap();
     assert!(refused);
+}
+
+#[test]
+fn a_number_is_accepted_if_it_is_surely_a_double() {
+    let long = |digits: usize| "9".repeat(digits);
+    for (number, expected) in [
+        ("1e307".to_owned(), true),
+        ("9.9e307".to_owned(), true),
+        ("1e308".to_owned(), false),
+        ("-1e308".to_owned(), false),
+        ("10e307".to_owned(), false),
+        ("0.1e308".to_owned(), true),
+        ("0.01e310".to_owned(), false),
+        ("0e999999999999999999999".to_owned(), true),
+        ("-0.00e400".to_owned(), true),
+        ("1e-999999999999999999999".to_owned(), true),
+        ("1e999999999999999999999".to_owned(), false),
+        ("1E+400".to_owned(), false),
+        (long(308), true),
+        (long(309), false),
+        (format!("0.{}", long(400)), true),
+        (format!("0.{}1e900", "0".repeat(600)), true),
+        (format!("{}e-200", long(400)), true),
+    ] {
+        let text = format!("{{\"a\":{number}}}");
+        assert_eq!(accepts(&text), expected, "{number}");
+        if expected {
+            let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert!(value["a"].as_f64().unwrap().is_finite(), "{number}");
+        }
+    }
 }
 
 #[test]

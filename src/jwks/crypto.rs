@@ -11,12 +11,6 @@ pub(crate) use aws::Key;
 #[cfg(not(feature = "aws-lc-rs"))]
 pub(crate) use rust_crypto::Key;
 
-/// The largest RSA modulus that the back end takes.
-#[cfg(feature = "aws-lc-rs")]
-pub(crate) const MAX_RSA_BITS: usize = 8192;
-#[cfg(not(feature = "aws-lc-rs"))]
-pub(crate) const MAX_RSA_BITS: usize = 4096;
-
 #[cfg(feature = "aws-lc-rs")]
 mod aws {
     use aws_lc_rs::encoding::AsDer;
@@ -98,6 +92,8 @@ mod rust_crypto {
     pub(crate) struct Key {
         algorithm: Registered,
         key: DecodingKey,
+        // Of an RSA key.
+        modulus: Option<Box<[u8]>>,
     }
 
     impl Key {
@@ -126,10 +122,19 @@ mod rust_crypto {
             };
             // Reads the point, so that a bad one is found here and not with the first token.
             (DEFAULT_PROVIDER.verifier_factory)(&registered, &key).ok()?;
-            Some(Self { algorithm: registered, key })
+            let modulus = match material {
+                Material::Rsa { n, .. } => Some(n.as_slice().into()),
+                _ => None,
+            };
+            Some(Self { algorithm: registered, key, modulus })
         }
 
         pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+            // RFC 8017 §8.1.2, §8.2.2: as long as the modulus and below it, else a signature has several spellings.
+            let in_range = |n: &[u8]| signature.len() == n.len() && signature < n;
+            if !self.modulus.as_deref().is_none_or(in_range) {
+                return false;
+            }
             let verifier = (DEFAULT_PROVIDER.verifier_factory)(&self.algorithm, &self.key);
             verifier.is_ok_and(|verifier| verifier.verify(message, &signature.to_vec()).is_ok())
         }

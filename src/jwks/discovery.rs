@@ -112,7 +112,8 @@ enum Fault {
 impl Fault {
     /// Whether the host is well and just has no such document here.
     fn host_is_well(&self) -> bool {
-        matches!(self, Self::Status(status, _) if !status.is_server_error() && *status != StatusCode::TOO_MANY_REQUESTS)
+        let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+        matches!(self, Self::Status(status, _) if !busy.contains(status))
     }
 }
 

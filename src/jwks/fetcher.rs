@@ -14,11 +14,14 @@ use super::freshness::MAX_RETRY_AFTER;
 use super::key_set::JwkSet;
 use super::remote::{LONGEST_AGE, MIN_AGE, RemoteJwks};
 use crate::clock::Clock;
+use crate::deadline::within;
 use crate::error::{VerifyError, VerifyErrorKind};
 use crate::log::{Causes, Escaped, TARGET};
 
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
+/// How much longer than its time limit a fetch is waited for.
+const GRACE: Duration = Duration::from_secs(1);
 /// How long a discovered address is used before it is looked up again.
 const ADDRESS_MAX_AGE: Duration = LONGEST_AGE;
 
@@ -48,8 +51,26 @@ struct State {
     // Present while the last fetch is one that failed.
     failure: Option<Failure>,
     // Present while a fetch runs.
-    flight: Option<watch::Receiver<Outcome>>,
-    discovered_uri: Option<(Uri, Instant)>,
+    flight: Option<Running>,
+    flights: u64,
+    discovered: Option<Discovered>,
+}
+
+/// A fetch that others can wait for.
+#[derive(Clone, Debug)]
+struct Running {
+    number: u64,
+    started_at: Instant,
+    outcome: watch::Receiver<Outcome>,
+}
+
+/// An address that the issuer vouched for.
+#[derive(Clone, Debug)]
+struct Discovered {
+    uri: Uri,
+    found_at: Instant,
+    // The last fetch from it failed: the keys may have moved.
+    doubtful: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -81,10 +102,11 @@ impl KeyFetcher {
         let now = self.inner.clock.instant();
         let state = self.inner.read();
         let set = state.usable_keys(now, &self.inner.settings).map(|keys| Arc::clone(&keys.set));
-        let due = set.is_some() && state.flight.is_none() && state.refresh_is_due(now);
+        let due =
+            set.is_some() && state.running(now, &self.inner.settings).is_none() && state.refresh_is_due(now);
         drop(state);
         if due && let Ok(runtime) = Handle::try_current() {
-            drop(self.join(&runtime, |state| state.refresh_is_due(now)));
+            drop(self.join(now, &runtime, |state| state.refresh_is_due(now)));
         }
         KeysAtHand { set, seen_at: Some(now) }
     }
@@ -95,7 +117,7 @@ impl KeyFetcher {
         let missed = missed.set.as_ref();
         let state = self.inner.read();
         let settings = &self.inner.settings;
-        if state.flight.is_some() || state.is_newer_than(missed, now, settings) {
+        if state.running(now, settings).is_some() || state.is_newer_than(missed, now, settings) {
             return Ok(());
         }
         state.fetch_is_allowed(now, settings)
@@ -116,8 +138,8 @@ impl KeyFetcher {
             refused.is_none()
         };
         let flight = match Handle::try_current() {
-            Ok(runtime) => self.join(&runtime, wanted),
-            Err(_) => match self.open(wanted) {
+            Ok(runtime) => self.join(now, &runtime, wanted),
+            Err(_) => match self.open(now, wanted) {
                 Some((Some(own), flight)) => {
                     self.run(own).await;
                     Some(flight)
@@ -126,7 +148,7 @@ impl KeyFetcher {
             },
         };
         match (flight, refused) {
-            (Some(flight), _) => outcome(flight).await,
+            (Some(flight), _) => self.outcome(flight).await,
             (None, Some(error)) => Err(error),
             (None, None) => Ok(()),
         }
@@ -136,10 +158,11 @@ impl KeyFetcher {
     /// nothing with it.
     fn join(
         &self,
+        now: Instant,
         runtime: &Handle,
         wanted: impl FnOnce(&State) -> bool,
     ) -> Option<watch::Receiver<Outcome>> {
-        let (own, flight) = self.open(wanted)?;
+        let (own, flight) = self.open(now, wanted)?;
         if let Some(own) = own {
             let fetcher = self.clone();
             runtime.spawn(async move { fetcher.run(own).await });
@@ -149,43 +172,43 @@ impl KeyFetcher {
 
     fn open(
         &self,
+        now: Instant,
         wanted: impl FnOnce(&State) -> bool,
     ) -> Option<(Option<Flight>, watch::Receiver<Outcome>)> {
         let mut state = self.inner.write();
-        if let Some(flight) = &state.flight {
-            return Some((None, flight.clone()));
+        if let Some(running) = state.running(now, &self.inner.settings) {
+            return Some((None, running.outcome.clone()));
         }
         if !wanted(&state) {
             return None;
         }
-        let (sender, receiver) = watch::channel(None);
-        state.flight = Some(receiver.clone());
-        let flight = Flight { inner: Arc::clone(&self.inner), sender, result: None };
-        Some((Some(flight), receiver))
+        let (sender, outcome) = watch::channel(None);
+        state.flights += 1;
+        let number = state.flights;
+        state.flight = Some(Running { number, started_at: now, outcome: outcome.clone() });
+        Some((Some(Flight { inner: Arc::clone(&self.inner), number, sender, result: None }), outcome))
     }
 
     async fn run(&self, mut flight: Flight) {
-        let fetch = self.inner.fetch();
-        let timeout = self.inner.settings.timeout;
-        let late = |_| Err(VerifyError::unavailable("no keys within the time limit"));
-        flight.result = Some(match Handle::try_current() {
-            Ok(_) => tokio::time::timeout(timeout, fetch).await.unwrap_or_else(late),
-            // Without a runtime there is no timer; the client has the limit too.
-            Err(_) => fetch.await,
-        });
+        let fetched = within(self.inner.settings.timeout, self.inner.fetch()).await;
+        let late = || Err(VerifyError::unavailable("no keys within the time limit"));
+        flight.result = Some(fetched.unwrap_or_else(late));
     }
-}
 
-/// Waits until a flight has ended.
-async fn outcome(mut flight: watch::Receiver<Outcome>) -> Result<(), VerifyError> {
-    let ended = flight.wait_for(Option::is_some).await;
-    let lost = || Err(VerifyError::unavailable("the fetch of the keys ended early"));
-    ended.map_or_else(|_| lost(), |outcome| outcome.clone().unwrap_or_else(lost))
+    /// Waits until a flight has ended, and no longer than it may take: the runtime that it is in may stand still.
+    async fn outcome(&self, mut flight: watch::Receiver<Outcome>) -> Result<(), VerifyError> {
+        let lost = || Err(VerifyError::unavailable("the fetch of the keys does not end"));
+        match within(self.inner.settings.timeout + GRACE, flight.wait_for(Option::is_some)).await {
+            Some(Ok(outcome)) => outcome.clone().unwrap_or_else(lost),
+            Some(Err(_)) | None => lost(),
+        }
+    }
 }
 
 /// A running fetch. However it ends, by an answer, a panic or the end of the runtime, its end is written down.
 struct Flight {
     inner: Arc<Inner>,
+    number: u64,
     sender: watch::Sender<Outcome>,
     result: Option<Result<FetchedKeys, VerifyError>>,
 }
@@ -193,7 +216,7 @@ struct Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         let lost = || Err(VerifyError::unavailable("the fetch of the keys ended early"));
-        let outcome = self.inner.finish(self.result.take().unwrap_or_else(lost));
+        let outcome = self.inner.finish(self.number, self.result.take().unwrap_or_else(lost));
         self.sender.send_replace(Some(outcome));
     }
 }
@@ -208,39 +231,47 @@ impl Inner {
         self.issuer.keys(&uri, now).await
     }
 
+    /// The address of the keys. One that was found earlier serves if the metadata cannot be had now.
     async fn address(&self) -> Result<Uri, VerifyError> {
         let now = self.clock.instant();
-        if let Some((uri, found_at)) = &self.read().discovered_uri
-            && now.saturating_duration_since(*found_at) < ADDRESS_MAX_AGE
-        {
-            return Ok(uri.clone());
+        let known = self.read().discovered.clone();
+        let fresh = |known: &&Discovered| {
+            !known.doubtful && now.saturating_duration_since(known.found_at) < ADDRESS_MAX_AGE
+        };
+        if let Some(known) = known.as_ref().filter(fresh) {
+            return Ok(known.uri.clone());
         }
-        let uri = self.issuer.discover(self.clock.now()).await?;
-        self.write().discovered_uri = Some((uri.clone(), now));
-        Ok(uri)
+        match (self.issuer.discover(self.clock.now()).await, known) {
+            (Ok(uri), _) => {
+                self.write().discovered =
+                    Some(Discovered { uri: uri.clone(), found_at: now, doubtful: false });
+                Ok(uri)
+            }
+            (Err(_), Some(known)) => Ok(known.uri),
+            (Err(error), None) => Err(error),
+        }
     }
 
-    fn finish(&self, result: Result<FetchedKeys, VerifyError>) -> Result<(), VerifyError> {
+    fn finish(&self, number: u64, result: Result<FetchedKeys, VerifyError>) -> Result<(), VerifyError> {
         let now = self.clock.instant();
         let mut state = self.write();
+        if state.flight.as_ref().is_none_or(|running| running.number != number) {
+            // Given up on, and overtaken: what it brings is older than what is there.
+            return result.map(drop);
+        }
         state.flight = None;
         match result {
             Ok(fetched) => {
                 let lost = state.keys.as_ref().is_some_and(|keys| keys.set.lost_a_key(&fetched.set));
+                self.generation.fetch_add(u64::from(lost), Ordering::AcqRel);
                 state.keys = Some(self.keys(fetched, now));
                 state.failure = None;
                 drop(state);
-                self.generation.fetch_add(u64::from(lost), Ordering::AcqRel);
                 tracing::debug!(target: TARGET, issuer = %Escaped(&self.issuer.issuer), "fetched the keys");
                 Ok(())
             }
             Err(error) => {
-                let count = state.failure.as_ref().map_or(0, |failure| failure.count).saturating_add(1);
-                let backoff = FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(count - 1)).min(MAX_BACKOFF);
-                let wait = error.retry_delay().unwrap_or_default().clamp(backoff, MAX_RETRY_AFTER);
-                state.failure = Some(Failure { next_attempt: now + wait, count });
-                // The keys may have moved.
-                state.discovered_uri = None;
+                let wait = state.fail(now, error.retry_delay());
                 let kept = state.keys.is_some();
                 drop(state);
                 tracing::warn!(
@@ -273,6 +304,25 @@ impl Inner {
 }
 
 impl State {
+    /// The fetch that runs. One that should have ended long ago does not count: its runtime stands still, or is gone.
+    fn running(&self, now: Instant, settings: &RemoteJwks) -> Option<&Running> {
+        let alive = |running: &&Running| {
+            let age = now.saturating_duration_since(running.started_at);
+            age < settings.timeout + GRACE && running.outcome.has_changed().is_ok()
+        };
+        self.flight.as_ref().filter(alive)
+    }
+
+    /// Notes a failed fetch. Returns how long to wait before the next one.
+    fn fail(&mut self, now: Instant, asked_to_wait: Option<Duration>) -> Duration {
+        let count = self.failure.as_ref().map_or(0, |failure| failure.count).saturating_add(1);
+        let backoff = FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(count - 1)).min(MAX_BACKOFF);
+        let wait = asked_to_wait.unwrap_or_default().clamp(backoff, MAX_RETRY_AFTER);
+        self.failure = Some(Failure { next_attempt: now + wait, count });
+        self.discovered.iter_mut().for_each(|discovered| discovered.doubtful = true);
+        wait
+    }
+
     fn usable_keys(&self, now: Instant, settings: &RemoteJwks) -> Option<&Keys> {
         let fresh = |keys: &&Keys| now.saturating_duration_since(keys.fetched_at) < settings.max_stale;
         self.keys.as_ref().filter(fresh)

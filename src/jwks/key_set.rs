@@ -9,6 +9,7 @@
 //! [RFC 7517 §5]: https://www.rfc-editor.org/rfc/rfc7517#section-5
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -65,8 +66,12 @@ impl JwkSet {
         if entries.len() > MAX_KEYS {
             return Err(Malformed);
         }
-        let entries: Vec<_> =
-            entries.into_iter().filter_map(|entry| Object::parse(entry.text().as_bytes()).ok()).collect();
+        let mut once = HashSet::with_capacity(entries.len());
+        let entries: Vec<_> = entries
+            .into_iter()
+            .filter(|entry| once.insert(entry.text()))
+            .filter_map(|entry| Object::parse(entry.text().as_bytes()).ok())
+            .collect();
         let is_secret =
             |entry: &Object<'_>| entry.string("kty").is_ok_and(|kty| kty.as_deref() == Some("oct"));
         if kind == Kind::Secret && !entries.iter().all(is_secret) {
@@ -159,12 +164,13 @@ impl Jwk {
     }
 }
 
-/// What a token can call a key: its id and kind. None for a key without id, or for another purpose.
+/// What a token can call a key: its id, kind, curve and algorithm. None for a key without id, or for another purpose.
 ///
 /// Two keys of one name are both doubtful, even if one of them could not be used anyway.
-fn name<'a>(entry: &Object<'a>) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
-    let name = (entry.string("kid").ok()??, entry.string("kty").ok()??);
-    is_for_signatures(entry).then_some(name)
+fn name<'a>(entry: &Object<'a>) -> Option<[Option<Cow<'a, str>>; 4]> {
+    let member = |name| entry.string(name).ok();
+    let name = [member("kid")?, member("kty")?, member("crv")?, member("alg")?];
+    (name.iter().take(2).all(Option::is_some) && is_for_signatures(entry)).then_some(name)
 }
 
 /// RFC 7517 §4.2, §4.3: a key for something else is not for signatures.
@@ -180,7 +186,7 @@ fn material(entry: &Object<'_>, kind: Kind) -> Option<Material> {
         (Kind::Public, "RSA") => Material::rsa(&bytes("n")?, &bytes("e")?),
         (Kind::Public, "EC") => Material::elliptic(&entry.string("crv").ok()??, &bytes("x")?, &bytes("y")?),
         (Kind::Public, "OKP") if entry.string("crv").ok()?? == "Ed25519" => Material::edwards(&bytes("x")?),
-        (Kind::Secret, "oct") => Some(Material::Secret(Secret::new(bytes("k")?))),
+        (Kind::Secret, "oct") => Material::secret(Secret::new(bytes("k")?)),
         _ => None,
     }
 }

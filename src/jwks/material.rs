@@ -4,11 +4,12 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::crypto::MAX_RSA_BITS;
 use crate::algorithm::Algorithm;
 use crate::secret::Secret;
 
 const MIN_RSA_BITS: usize = 2048;
+/// The largest modulus that the back end takes.
+const MAX_RSA_BITS: usize = if cfg!(feature = "aws-lc-rs") { 8192 } else { 4096 };
 /// Exponents above this cost time and buy nothing; no issuer uses one.
 const MAX_RSA_EXPONENT: u64 = (1 << 33) - 1;
 
@@ -56,6 +57,15 @@ impl Material {
     /// A point of Ed25519 that is not of small order: such a key accepts signatures that nobody made.
     pub(crate) fn edwards(point: &[u8]) -> Option<Self> {
         (point.len() == 32 && !has_small_order(point)).then(|| Self::Ed25519(point.to_vec()))
+    }
+
+    /// A shared secret that is not something that others know, such as a public key ([RFC 8725 §3.5]).
+    ///
+    /// [RFC 8725 §3.5]: https://www.rfc-editor.org/rfc/rfc8725#section-3.5
+    pub(crate) fn secret(secret: Secret<Vec<u8>>) -> Option<Self> {
+        let has = |piece: &[u8]| secret.expose().windows(piece.len()).any(|window| window == piece);
+        let is_key = has(b"-----BEGIN") || has(b"\"kty\"") || has(b"ssh-rsa ");
+        (!is_key).then_some(Self::Secret(secret))
     }
 
     /// The algorithms that a key of this kind can be used with.

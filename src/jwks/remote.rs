@@ -1,5 +1,6 @@
 //! How to fetch the keys of an issuer, and how long to trust them.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::Uri;
@@ -26,7 +27,7 @@ pub(crate) const LONGEST_AGE: Duration = DAY;
 ///    asked again, with back-off from one second to one minute.
 /// 2. However many tokens wait for keys, one fetch runs. A token whose key is known never waits.
 /// 3. Keys are fetched again in the background when they reach their [`max_age`](Self::max_age), or the `max-age` of
-///    the answer within one minute and one day.
+///    the answer within one minute and one day; never later than at half of [`max_stale`](Self::max_stale).
 /// 4. An unknown `kid` causes a fetch at most once per [`cooldown`](Self::cooldown). A bad signature under a known
 ///    `kid` never does.
 /// 5. While the issuer cannot be reached, the keys serve until they are [`max_stale`](Self::max_stale) old; then
@@ -45,7 +46,7 @@ pub(crate) const LONGEST_AGE: Duration = DAY;
 /// assert!(verifier.is_ok());
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use]
 pub struct RemoteJwks {
     uri: Option<String>,
@@ -94,7 +95,8 @@ impl RemoteJwks {
     ///
     /// # Security
     ///
-    /// A key that the issuer withdraws while it cannot be reached serves until then.
+    /// A key that the issuer withdraws while it cannot be reached serves until then. So does one that is withdrawn while
+    /// no token comes: keys are fetched when tokens need them, and the first token after a quiet time finds the old ones.
     pub fn max_stale(mut self, age: Duration) -> Self {
         self.max_stale = age;
         self
@@ -102,10 +104,15 @@ impl RemoteJwks {
 
     /// How long a whole fetch may take, discovery included.
     ///
-    /// Default: 5 seconds. At most 60 seconds.
+    /// Default: 5 seconds. From 1 millisecond to 60 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
+    }
+
+    /// Whether the address has to be asked for.
+    pub(crate) fn is_discovered(&self) -> bool {
+        self.uri.is_none()
     }
 
     /// The address, if it was given and is one that may be fetched from.
@@ -121,5 +128,13 @@ impl RemoteJwks {
             }
         }
         self.uri.as_deref().map(|uri| endpoint::check("jwks_uri", uri)).transpose()
+    }
+}
+
+impl fmt::Debug for RemoteJwks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A query may hold a key to the address.
+        let uri = self.uri.as_deref().map(|uri| uri.split('?').next().unwrap_or_default());
+        f.debug_struct("RemoteJwks").field("uri", &uri).finish_non_exhaustive()
     }
 }

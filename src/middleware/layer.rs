@@ -17,18 +17,25 @@ use crate::scope::ScopeSet;
 use crate::verifier::{BoxVerifier, TokenVerifier};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 /// RFC 9728 §3.1.
 const METADATA_PATH: &str = "/.well-known/oauth-protected-resource";
 /// Longer challenges do not fit through common proxies.
-const MAX_CHALLENGE_PARAMETER: usize = 2048;
+const MAX_CHALLENGE_PARAMETER: usize = 1_900;
 
 /// Lets only requests with a good bearer token reach the service. Clones are cheap and share the verifier.
 ///
 /// See [the law](crate::middleware) for what happens to a request.
 ///
+/// # Security
+///
+/// A CORS preflight reaches the service without a token: browsers send none with it. A handler for `OPTIONS` must not do
+/// anything else than answer it. A CORS layer outside of this one answers preflights before they come here, and makes
+/// rejections readable for browsers.
+///
 /// ```
-/// # #[cfg(feature = "reqwest")] {
+/// # #[cfg(all(feature = "jwt", feature = "reqwest", any(feature = "aws-lc-rs", feature = "rust-crypto")))] {
 /// use tower_bearer::{AuthLayer, JwtVerifier};
 ///
 /// let verifier = JwtVerifier::builder("https://idp.example.com/", "https://api.example.com").build()?;
@@ -120,16 +127,16 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
         self
     }
 
-    /// Lets requests without credentials through; handlers take `Option<AccessToken>`.
+    /// Lets requests without a bearer token through, those with a credential of another scheme included; handlers take
+    /// `Option<AccessToken>`.
     ///
-    /// A credential that is there and bad is still rejected: it is never taken for none.
+    /// A bearer token that is there and bad is still rejected: it is never taken for none.
     pub fn optional(mut self) -> Self {
         self.optional = true;
         self
     }
 
-    /// Removes the `Authorization` header from requests that are let through with a token, so that no handler passes
-    /// the token on.
+    /// Removes the `Authorization` header from requests that are let through, so that no handler passes the token on.
     ///
     /// Default: it stays, marked sensitive.
     pub fn strip_authorization(mut self) -> Self {
@@ -139,9 +146,9 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
 
     /// How long a verification may take before the request is answered with 503.
     ///
-    /// It needs the timer of tokio; without a tokio runtime there is no limit.
+    /// It needs a tokio runtime with its timer; without one there is no limit.
     ///
-    /// Default: 10 seconds. At most 60 seconds.
+    /// Default: 10 seconds. From 1 millisecond to 60 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -158,7 +165,9 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
         self
     }
 
-    /// The clock by which expiry is judged. Default: that of the system.
+    /// The clock by which the dates of tokens are judged. Default: that of the system.
+    ///
+    /// A verifier has a clock of its own for what it does while a request waits: set both in tests.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
@@ -172,7 +181,7 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
     ///   [`InvalidText`](BuildErrorKind::InvalidText), [`OutOfRange`](BuildErrorKind::OutOfRange)
     /// - the resource is not an `https` or loopback URL, or is too long: [`InvalidUrl`](BuildErrorKind::InvalidUrl),
     ///   [`InsecureUrl`](BuildErrorKind::InsecureUrl), [`OutOfRange`](BuildErrorKind::OutOfRange)
-    /// - the timeout is zero or above 60 seconds: [`OutOfRange`](BuildErrorKind::OutOfRange)
+    /// - the timeout is below 1 millisecond or above 60 seconds: [`OutOfRange`](BuildErrorKind::OutOfRange)
     pub fn build(self) -> Result<AuthLayer<V>, BuildError> {
         if !self.required_scopes.iter().all(|scope| ScopeSet::is_scope(scope)) {
             return Err(BuildError::new("required_scopes", BuildErrorKind::InvalidText));
@@ -181,7 +190,7 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
         if scopes.as_str().len() > MAX_CHALLENGE_PARAMETER {
             return Err(BuildError::new("required_scopes", BuildErrorKind::OutOfRange));
         }
-        if self.timeout.is_zero() || self.timeout > MAX_TIMEOUT {
+        if self.timeout < MIN_TIMEOUT || self.timeout > MAX_TIMEOUT {
             return Err(BuildError::new("timeout", BuildErrorKind::OutOfRange));
         }
         let metadata = self.resource.as_deref().map(metadata_url).transpose()?;

@@ -9,8 +9,8 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use http::header::{AUTHORIZATION, Entry};
 use http::{HeaderMap, HeaderValue, Request, Response};
-use tokio::runtime::Handle;
 
 use super::decision_log::DecisionLog;
 use crate::access_token::AccessToken;
@@ -18,6 +18,7 @@ use crate::answer::{self, RejectionBody};
 use crate::bearer_token::BearerToken;
 use crate::challenge::Challenge;
 use crate::clock::Clock;
+use crate::deadline::within;
 use crate::error::{Rejection, RejectionKind, VerifyError, VerifyErrorKind};
 use crate::passed::PassedWithoutToken;
 use crate::scope::ScopeSet;
@@ -93,13 +94,8 @@ impl<V: TokenVerifier> Policy<V> {
     /// Asks the verifier within the time limit. A panic in it is an answer too: nobody can tell.
     async fn verify(&self, bearer: &BearerToken) -> Verdict {
         let mut verification = pin!(async {
-            let late = |_| VerifyError::unavailable("the verification took too long");
-            match Handle::try_current() {
-                Ok(_) => {
-                    tokio::time::timeout(self.timeout, self.verifier.verify(bearer)).await.map_err(late)?
-                }
-                Err(_) => self.verifier.verify(bearer).await,
-            }
+            let verdict = within(self.timeout, self.verifier.verify(bearer)).await;
+            verdict.unwrap_or_else(|| Err(VerifyError::unavailable("the verification took too long")))
         });
         poll_fn(|context| {
             let polled = catch_unwind(AssertUnwindSafe(|| verification.as_mut().poll(context)));
@@ -138,7 +134,8 @@ impl<V> Policy<V> {
         bearer: Option<&BearerToken>,
         head: bool,
     ) -> Response<Bytes> {
-        self.log.rejected(&rejection, bearer, &*self.clock);
+        // A cause that somebody else wrote may panic when it is printed. That must not cost the answer.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.log.rejected(&rejection, bearer, &*self.clock)));
         let hooked = catch_unwind(AssertUnwindSafe(|| self.body.as_ref().and_then(|body| body(&rejection))));
         let challenge = self.challenges.of(rejection.kind());
         let mut response = match hooked {
@@ -156,6 +153,11 @@ impl<V> Policy<V> {
     pub(super) fn pass<B>(&self, request: &mut Request<B>) {
         self.log.passed();
         request.extensions_mut().remove::<AccessToken>();
+        match request.headers_mut().entry(AUTHORIZATION) {
+            Entry::Occupied(fields) if self.strip => drop(fields.remove_entry_mult()),
+            Entry::Occupied(mut fields) => fields.iter_mut().for_each(|field| field.set_sensitive(true)),
+            Entry::Vacant(_) => {}
+        }
         let challenge = self.challenges.missing_token.clone();
         request.extensions_mut().insert(PassedWithoutToken { challenge });
     }
@@ -193,7 +195,7 @@ impl Admission {
     pub(super) fn enter<B>(self, request: &mut Request<B>) {
         let headers: &mut HeaderMap = request.headers_mut();
         if self.strip {
-            headers.remove(http::header::AUTHORIZATION);
+            headers.remove(AUTHORIZATION);
         } else {
             self.bearer.put_back(headers);
         }

@@ -1,9 +1,7 @@
 //! An issuer of tokens that serves its own metadata and keys.
 
-use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::header::CONTENT_TYPE;
@@ -31,13 +29,14 @@ use crate::clock::{Clock, SystemClock};
 #[derive(Clone, Debug)]
 pub struct TestIssuer {
     inner: Arc<Inner>,
-    server: Arc<Server>,
+    // Ends the server with the last clone.
+    _server: Arc<Server>,
 }
 
 #[derive(Debug)]
 struct Inner {
     issuer: String,
-    address: SocketAddr,
+    up: AtomicBool,
     clock: Arc<dyn Clock>,
     keys: Mutex<Keys>,
     minted: AtomicU64,
@@ -51,11 +50,9 @@ struct Keys {
     published: Vec<Generation>,
 }
 
-/// The task that serves, if the issuer is up.
-#[derive(Debug, Default)]
-struct Server {
-    task: Mutex<Option<AbortHandle>>,
-}
+/// The task that serves.
+#[derive(Debug)]
+struct Server(AbortHandle);
 
 impl TestIssuer {
     /// Starts an issuer on a free port of the loopback interface.
@@ -78,16 +75,16 @@ impl TestIssuer {
         let first = Generation(1);
         let inner = Inner {
             issuer: format!("http://{address}"),
-            address,
+            up: AtomicBool::new(true),
             clock: Arc::new(clock),
             keys: Mutex::new(Keys { current: first, published: vec![first] }),
             minted: AtomicU64::new(0),
             metadata_requests: AtomicU64::new(0),
             jwks_requests: AtomicU64::new(0),
         };
-        let issuer = Self { inner: Arc::new(inner), server: Arc::default() };
-        issuer.serve(listener);
-        Ok(issuer)
+        let inner = Arc::new(inner);
+        let server = Server(tokio::spawn(accept(listener, Arc::clone(&inner))).abort_handle());
+        Ok(Self { inner, _server: Arc::new(server) })
     }
 
     /// The identifier of the issuer, which is also its address.
@@ -147,30 +144,14 @@ impl TestIssuer {
         keys.published = vec![keys.current];
     }
 
-    /// Goes down: closes every connection and refuses new ones.
+    /// Goes down: when this returns, no request is answered any more, and every connection is closed.
     pub fn stop(&self) {
-        self.server.stop();
+        self.inner.up.store(false, Ordering::SeqCst);
     }
 
     /// Comes back, at the same address.
-    ///
-    /// # Errors
-    ///
-    /// - the port is taken
-    pub async fn restart(&self) -> io::Result<()> {
-        self.stop();
-        // The task that held the port may need a moment to go.
-        for _ in 0..100 {
-            match TcpListener::bind(self.inner.address).await {
-                Ok(listener) => {
-                    self.serve(listener);
-                    return Ok(());
-                }
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse => tokio::task::yield_now().await,
-                Err(error) => return Err(error),
-            }
-        }
-        Err(io::ErrorKind::AddrInUse.into())
+    pub fn restart(&self) {
+        self.inner.up.store(true, Ordering::SeqCst);
     }
 
     /// How often its metadata were asked for.
@@ -184,21 +165,20 @@ impl TestIssuer {
     pub fn jwks_requests(&self) -> u64 {
         self.inner.jwks_requests.load(Ordering::Relaxed)
     }
-
-    fn serve(&self, listener: TcpListener) {
-        let task = tokio::spawn(accept(listener, Arc::clone(&self.inner)));
-        self.server.replace(Some(task.abort_handle()));
-    }
 }
 
 async fn accept(listener: TcpListener, inner: Arc<Inner>) {
     // Dropped with this task, and with it every connection.
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
+        if !inner.is_up() {
+            continue;
+        }
         let inner = Arc::clone(&inner);
+        // An error instead of an answer closes the connection.
         let answer = service_fn(move |request: Request<Incoming>| {
-            let response = inner.answer(request.uri().path());
-            async move { Ok::<_, Infallible>(response) }
+            let answer = inner.is_up().then(|| inner.answer(request.uri().path()));
+            async move { answer.ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionReset)) }
         });
         connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
         while connections.try_join_next().is_some() {}
@@ -206,6 +186,10 @@ async fn accept(listener: TcpListener, inner: Arc<Inner>) {
 }
 
 impl Inner {
+    fn is_up(&self) -> bool {
+        self.up.load(Ordering::SeqCst)
+    }
+
     fn keys(&self) -> MutexGuard<'_, Keys> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -248,21 +232,8 @@ impl Inner {
     }
 }
 
-impl Server {
-    fn replace(&self, task: Option<AbortHandle>) {
-        let mut own = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(old) = std::mem::replace(&mut *own, task) {
-            old.abort();
-        }
-    }
-
-    fn stop(&self) {
-        self.replace(None);
-    }
-}
-
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stop();
+        self.0.abort();
     }
 }

@@ -21,6 +21,9 @@
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run()).unwrap();
 //! ```
 //!
+//! Tokens are judged by the clock of the system here. To move time, give one [`TestClock`] to the issuer, the verifier and
+//! the layer.
+//!
 //! # Security
 //!
 //! The keys are in the source of this crate. They are for tests alone.

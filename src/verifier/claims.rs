@@ -28,18 +28,28 @@ use crate::scope::ScopeSet;
 const LAST_SECOND: f64 = 253_402_300_799.0;
 /// Claims that only an ID token has ([OpenID Connect Core §3.1.3.6, §3.3.2.11]).
 const OF_ID_TOKENS: [&str; 3] = ["at_hash", "c_hash", "s_hash"];
-/// Values of a `typ` *claim* that providers give to what is not an access token.
-const OTHER_CLASSES: [&str; 9] = [
+/// What providers call tokens that are no access tokens, in claims such as `typ` and `token_type`; `-` stands for `_`.
+const OTHER_CLASSES: [&str; 17] = [
+    "dpop",
+    "execute_actions",
     "id",
     "id_token",
-    "serialized-id",
-    "refresh",
-    "refresh_token",
-    "offline",
+    "idtoken",
+    "initialaccesstoken",
     "logout",
     "logout_token",
-    "dpop",
+    "offline",
+    "refresh",
+    "refresh_token",
+    "refreshtoken",
+    "registrationaccesstoken",
+    "reset_credentials",
+    "serialized_id",
+    "userinfo",
+    "verify_email",
 ];
+/// Where they say so.
+const CLASS_CLAIMS: [&str; 5] = ["token_type", "token_use", "typ", "type", "use"];
 
 /// What a verifier asks of the claims.
 #[derive(Clone, Debug)]
@@ -52,6 +62,7 @@ pub(crate) struct Rules {
     pub(crate) expiry_required: bool,
     pub(crate) required: Vec<Box<str>>,
     pub(crate) max_token_age: Option<Duration>,
+    pub(crate) id_tokens_refused: bool,
 }
 
 /// Claims that passed every check. Only the signature is missing.
@@ -61,8 +72,9 @@ pub(crate) struct Checked<'a> {
     client: Option<Cow<'a, str>>,
     token_id: Option<Cow<'a, str>>,
     issuer: Option<Cow<'a, str>>,
-    audiences: Vec<Cow<'a, str>>,
-    scopes: ScopeSet,
+    audiences: Option<Value<'a>>,
+    // Checked for its type alone; a set is made of it when the signature has been found good.
+    scopes: Option<Value<'a>>,
     expires_at: Option<SystemTime>,
     issued_at: Option<SystemTime>,
 }
@@ -86,7 +98,7 @@ impl Rules {
         }
         let audiences = self.audiences(&claims)?;
         let (expires_at, issued_at) = self.dates(&claims, now)?;
-        check_class(&claims)?;
+        self.check_class(&claims)?;
         if !self.required.iter().all(|name| claims.get(name).is_some_and(|value| value.text() != "null")) {
             return Err(Claim);
         }
@@ -98,21 +110,18 @@ impl Rules {
             token_id: text(&claims, "jti")?,
             issuer,
             audiences,
-            scopes: scopes(&claims)?,
+            scopes: scope_claim(&claims)?,
             expires_at,
             issued_at,
         })
     }
 
     /// RFC 7519 §4.1.3: reject if we are not named. An audience that is not a string makes all of them doubtful.
-    fn audiences<'a>(&self, claims: &Object<'a>) -> Result<Vec<Cow<'a, str>>, VerifyErrorKind> {
-        let audiences = match claims.get("aud") {
-            Some(value) => strings(value).ok_or(Audience)?,
-            None => Vec::new(),
-        };
-        let ours = |audience: &Cow<'_, str>| self.audiences.iter().any(|own| **own == **audience);
-        let named = self.audiences.is_empty() || audiences.iter().any(ours);
-        if named { Ok(audiences) } else { Err(Audience) }
+    fn audiences<'a>(&self, claims: &Object<'a>) -> Result<Option<Value<'a>>, VerifyErrorKind> {
+        let (audiences, mut named) = (claims.get("aud"), self.audiences.is_empty());
+        let look = |audience: Cow<'_, str>| named |= self.audiences.iter().any(|own| **own == *audience);
+        let readable = audiences.is_none() || audiences.and_then(|value| value.each_string(look)).is_some();
+        if readable && named { Ok(audiences) } else { Err(Audience) }
     }
 
     fn dates(
@@ -148,10 +157,24 @@ impl Rules {
         Ok((at(expires), at(issued)))
     }
 
+    /// Refuses tokens that were made for something else, or that need a proof which a bearer does not give.
+    fn check_class(&self, claims: &Object<'_>) -> Result<(), VerifyErrorKind> {
+        // RFC 7800 §3.1: whoever accepts such a token has to check the key.
+        let foreign = ["cnf", "events", "token_introspection"].iter().any(|name| claims.has(name));
+        let id_token = self.id_tokens_refused && OF_ID_TOKENS.iter().any(|name| claims.has(name));
+        let other_use = text(claims, "token_use")?.is_some_and(|class| class != "access");
+        let typ = text(claims, "typ")?.unwrap_or_default().to_ascii_lowercase();
+        let other_media_type = typ.ends_with("+jwt") && typ.trim_start_matches("application/") != "at+jwt";
+        let other_class = CLASS_CLAIMS.iter().any(|name| is_other_class(claims, name));
+        if foreign || id_token || other_use || other_media_type || other_class { Err(Claim) } else { Ok(()) }
+    }
+
     /// Vouches for a token whose signature has been found good.
     pub(crate) fn vouch(&self, checked: Checked<'_>) -> AccessTokenBuilder {
-        let mut token =
-            AccessToken::verified().audiences(checked.audiences).scopes(checked.scopes).leeway(self.leeway);
+        let mut token = AccessToken::verified()
+            .audiences(strings(checked.audiences))
+            .scopes(scopes(checked.scopes))
+            .leeway(self.leeway);
         // Shared with the configuration where it can be: one allocation less for each token.
         if let Some(issuer) = self.issuer.clone().or_else(|| checked.issuer.map(Arc::from)) {
             token = token.issuer(issuer);
@@ -173,6 +196,12 @@ fn text<'a>(claims: &Object<'a>, name: &str) -> Result<Option<Cow<'a, str>>, Ver
     }
 }
 
+/// Whether a claim that may say anything names another class of tokens.
+fn is_other_class(claims: &Object<'_>, name: &str) -> bool {
+    let class = claims.get(name).and_then(Value::string);
+    class.is_some_and(|class| OTHER_CLASSES.contains(&&*class.to_ascii_lowercase().replace('-', "_")))
+}
+
 /// RFC 7519 §2, NumericDate: seconds since 1970, fractions allowed.
 fn date(claims: &Object<'_>, name: &str) -> Result<Option<Duration>, VerifyErrorKind> {
     let Some(value) = claims.get(name) else { return Ok(None) };
@@ -180,34 +209,23 @@ fn date(claims: &Object<'_>, name: &str) -> Result<Option<Duration>, VerifyError
     Duration::try_from_secs_f64(seconds).map(Some).map_err(|_| Claim)
 }
 
-/// A string, or an array of strings.
-fn strings(value: Value<'_>) -> Option<Vec<Cow<'_, str>>> {
-    match value.string() {
-        Some(one) => Some(vec![one]),
-        None => value.elements()?.into_iter().map(Value::string).collect(),
-    }
+/// What has been found to be a string or strings.
+fn strings(value: Option<Value<'_>>) -> Vec<Cow<'_, str>> {
+    let mut strings = Vec::with_capacity(1);
+    let _ = value.and_then(|value| value.each_string(|text| strings.push(text)));
+    strings
 }
 
 /// RFC 9068 §2.2.3, RFC 8693 §4.2: `scope`; where that is missing, `scp` as several providers have it.
-fn scopes(claims: &Object<'_>) -> Result<ScopeSet, VerifyErrorKind> {
-    let Some(value) = claims.get("scope").or_else(|| claims.get("scp")) else {
-        return Ok(ScopeSet::default());
-    };
-    if let Some(list) = value.string() {
-        return Ok(ScopeSet::parse(&list));
-    }
-    Ok(strings(value).ok_or(Claim)?.into_iter().collect())
+fn scope_claim<'a>(claims: &Object<'a>) -> Result<Option<Value<'a>>, VerifyErrorKind> {
+    let value = claims.get("scope").or_else(|| claims.get("scp"));
+    if value.is_none_or(Value::is_strings) { Ok(value) } else { Err(Claim) }
 }
 
-/// Refuses tokens that were made for something else, or that need a proof which a bearer does not give.
-fn check_class(claims: &Object<'_>) -> Result<(), VerifyErrorKind> {
-    // RFC 7800 §3.1: whoever accepts such a token has to check the key.
-    let foreign = ["cnf", "events"].iter().chain(&OF_ID_TOKENS).any(|name| claims.has(name));
-    let class_of_use = text(claims, "token_use")?.is_none_or(|class| class == "access");
-    let typ = text(claims, "typ")?.unwrap_or_default().to_ascii_lowercase();
-    let other_media_type = typ.ends_with("+jwt") && typ.trim_start_matches("application/") != "at+jwt";
-    let named_otherwise = OTHER_CLASSES.contains(&&*typ) || other_media_type;
-    if foreign || !class_of_use || named_otherwise { Err(Claim) } else { Ok(()) }
+/// A string is a list of scopes; each element of an array is one.
+fn scopes(value: Option<Value<'_>>) -> ScopeSet {
+    let list = value.and_then(Value::string).map(|list| ScopeSet::parse(&list));
+    list.unwrap_or_else(|| strings(value).into_iter().collect())
 }
 
 #[cfg(test)]

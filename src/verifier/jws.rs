@@ -1,7 +1,7 @@
 //! The outer form of a JWT: compact serialisation and JOSE header ([RFC 7515 §7.1], [RFC 7515 §4]).
 //!
 //! 1. At most 16 KiB, only `A-Z a-z 0-9 - _ .`, exactly two dots, three parts that are not empty.
-//! 2. The header is one strict JSON object of at most 4 KiB, in strict base64url.
+//! 2. The header is one strict JSON object, in strict base64url.
 //! 3. No `crit`, `b64`, `enc`, `zip`, `cty`: nothing that changes how the token is read.
 //! 4. `alg` names an algorithm of this crate. Key hints (`jwk`, `jku`, `x5u`, `x5c`, …) are ignored.
 //! 5. `kid`, if present, has 1 to 256 printable characters.
@@ -18,10 +18,9 @@ use crate::json::Object;
 
 const MAX_LENGTH: usize = 16 * 1024;
 const MAX_KID: usize = 256;
-/// The longest header. Those in use have a hundred bytes, or two thousand with a certificate.
-const MAX_HEADER: usize = 4 * 1024;
+const SHORT_HEADER: usize = 512;
 /// The longest signature: RSA with 8192 bits.
-const MAX_SIGNATURE: usize = 1024;
+pub(crate) const MAX_SIGNATURE: usize = 1024;
 
 /// A token in its three parts, none of them believed yet.
 #[derive(Clone, Copy, Debug)]
@@ -85,8 +84,16 @@ impl<'a> Jws<'a> {
 
     /// Reads the header.
     pub(crate) fn header(&self) -> Result<Header, VerifyErrorKind> {
-        let mut buffer = [0; MAX_HEADER];
-        let length = URL_SAFE_NO_PAD.decode_slice(self.header, &mut buffer);
+        // Almost every header fits on the stack; one with a chain of certificates does not.
+        let (mut short, mut long);
+        let buffer: &mut [u8] = if self.header.len() <= SHORT_HEADER {
+            short = [0; SHORT_HEADER];
+            &mut short
+        } else {
+            long = vec![0; base64::decoded_len_estimate(self.header.len())];
+            &mut long
+        };
+        let length = URL_SAFE_NO_PAD.decode_slice(self.header, buffer);
         let length = length.map_err(|_| VerifyErrorKind::Malformed)?;
         let text = buffer.get(..length).unwrap_or_default();
         let header = Object::parse(text).map_err(|_| VerifyErrorKind::Malformed)?;
@@ -112,14 +119,20 @@ impl<'a> Jws<'a> {
         URL_SAFE_NO_PAD.decode(self.payload).map_err(|_| VerifyErrorKind::Malformed)
     }
 
-    /// Decodes the signature and hands it to a check, together with what was signed.
-    pub(crate) fn verify(&self, check: impl FnOnce(&[u8], &[u8]) -> bool) -> Result<(), VerifyErrorKind> {
-        let mut buffer = [0; MAX_SIGNATURE];
+    /// Decodes the signature into a buffer.
+    pub(crate) fn signature<'b>(
+        &self,
+        buffer: &'b mut [u8; MAX_SIGNATURE],
+    ) -> Result<&'b [u8], VerifyErrorKind> {
         // RFC 7515 §2: without padding, line breaks or other characters; trailing bits are zero.
-        let length = URL_SAFE_NO_PAD.decode_slice(self.signature, &mut buffer);
+        let length = URL_SAFE_NO_PAD.decode_slice(self.signature, buffer);
         let length = length.map_err(|_| VerifyErrorKind::Malformed)?;
-        let signature = buffer.get(..length).unwrap_or_default();
-        if check(self.signed, signature) { Ok(()) } else { Err(VerifyErrorKind::Signature) }
+        Ok(buffer.get(..length).unwrap_or_default())
+    }
+
+    /// What the signature is made over.
+    pub(crate) fn signed(&self) -> &'a [u8] {
+        self.signed
     }
 }
 

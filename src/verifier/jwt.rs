@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::claims::{self, Rules};
-use super::jws::{Header, Jws, TokenType};
-use super::jwt_builder::JwtVerifierBuilder;
+use super::jws::{Header, Jws, MAX_SIGNATURE, TokenType};
 use super::{TokenVerifier, Verdict};
 use crate::access_token::AccessToken;
 use crate::algorithm::Algorithm;
@@ -24,7 +23,7 @@ use crate::jwks::{IssuerKeys, KeysAtHand, Selection};
 /// 2. `alg` is one of those that are allowed, `typ` is that of an access token.
 /// 3. The claims are one strict JSON object: issuer and audience are ours, the dates are in order, every claim that this
 ///    crate knows is of its type, those that are required are there, and nothing marks a token of another class, such as
-///    an ID token, or one that is bound to a key (`cnf`).
+///    an ID token with `at_hash`, or one that is bound to a key (`cnf`).
 /// 4. Exactly one key of this issuer fits `kid` and `alg`. Only here may a fetch be waited for.
 /// 5. The signature is good.
 ///
@@ -70,14 +69,6 @@ enum Step {
 }
 
 impl JwtVerifier {
-    /// Starts a verifier for the tokens of an issuer that name an audience.
-    ///
-    /// The issuer is compared byte for byte with the `iss` claim: copy it from the provider's metadata, final slash
-    /// included. The audience is the identifier of this API at the provider, often its URL.
-    pub fn builder(issuer: impl Into<String>, audience: impl Into<String>) -> JwtVerifierBuilder {
-        JwtVerifierBuilder::new(issuer.into(), audience.into())
-    }
-
     pub(super) fn new(inner: Inner) -> Self {
         Self { inner: Arc::new(inner) }
     }
@@ -92,18 +83,21 @@ impl JwtVerifier {
             Ok(checked) => checked,
             Err(kind) => return Step::Done(Err(kind.into())),
         };
+        let mut buffer = [0; MAX_SIGNATURE];
+        let signature = match parts.jws.signature(&mut buffer) {
+            Ok(signature) => signature,
+            Err(kind) => return Step::Done(Err(kind.into())),
+        };
         let keys = inner.keys.at_hand();
         let key_id = parts.header.key_id.as_deref();
         match keys.set.as_deref().map(|set| set.select(key_id, parts.header.algorithm)) {
             None | Some(Selection::Unknown) => Step::KeyWanted(keys),
             Some(Selection::Unusable) => Step::Done(Err(VerifyErrorKind::KeyNotFound.into())),
-            Some(Selection::Found(key)) => {
-                if let Err(kind) = parts.jws.verify(|message, signature| key.verify(message, signature)) {
-                    return Step::Done(Err(kind.into()));
-                }
+            Some(Selection::Found(key)) if key.verify(parts.jws.signed(), signature) => {
                 let vouched = inner.rules.vouch(checked);
                 Step::Done(Ok(vouched.claims_text(parts.payload).build()))
             }
+            Some(Selection::Found(_)) => Step::Done(Err(VerifyErrorKind::Signature.into())),
         }
     }
 }

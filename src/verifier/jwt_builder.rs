@@ -39,6 +39,7 @@ pub struct JwtVerifierBuilder {
     expiry_required: bool,
     required: Vec<String>,
     max_token_age: Option<Duration>,
+    id_tokens_refused: bool,
     clock: Arc<dyn Clock>,
     client: Option<Arc<dyn HttpClient>>,
 }
@@ -52,8 +53,18 @@ enum Source {
     Secret(Secret<Vec<u8>>),
 }
 
+impl JwtVerifier {
+    /// Starts a verifier for the tokens of an issuer that name an audience.
+    ///
+    /// The issuer is compared byte for byte with the `iss` claim: copy it from the provider's metadata, final slash
+    /// included. The audience is the identifier of this API at the provider, often its URL.
+    pub fn builder(issuer: impl Into<String>, audience: impl Into<String>) -> JwtVerifierBuilder {
+        JwtVerifierBuilder::new(issuer.into(), audience.into())
+    }
+}
+
 impl JwtVerifierBuilder {
-    pub(super) fn new(issuer: String, audience: String) -> Self {
+    fn new(issuer: String, audience: String) -> Self {
         Self {
             issuer: Some(issuer),
             audiences: Some(vec![audience]),
@@ -64,6 +75,7 @@ impl JwtVerifierBuilder {
             expiry_required: true,
             required: Vec::new(),
             max_token_age: None,
+            id_tokens_refused: true,
             clock: SystemClock::shared(),
             client: None,
         }
@@ -81,7 +93,9 @@ impl JwtVerifierBuilder {
     ///
     /// A token that the issuer made for any other service, or for a client that the user was tricked into using, then
     /// opens this one ([RFC 9068 §4](https://www.rfc-editor.org/rfc/rfc9068#section-4)). Only for an issuer that
-    /// serves nobody else.
+    /// serves nobody else. If its tokens name the client instead, compare [`AccessToken::client`] in the handler.
+    ///
+    /// [`AccessToken::client`]: crate::AccessToken::client
     pub fn insecure_allow_any_audience(mut self) -> Self {
         self.audiences = None;
         self
@@ -94,6 +108,19 @@ impl JwtVerifierBuilder {
     /// Whoever signs with the same key speaks for every issuer, and subjects of different issuers are confused.
     pub fn insecure_allow_any_issuer(mut self) -> Self {
         self.issuer = None;
+        self
+    }
+
+    /// Accepts tokens with `at_hash`, `c_hash` or `s_hash`, which mark an ID token.
+    ///
+    /// For issuers, such as Dex, whose access tokens look like that.
+    ///
+    /// # Security
+    ///
+    /// An ID token tells a client who logged in; it was never meant to open an API. With this, one that names this
+    /// audience does.
+    pub fn insecure_allow_id_tokens(mut self) -> Self {
+        self.id_tokens_refused = false;
         self
     }
 
@@ -124,7 +151,7 @@ impl JwtVerifierBuilder {
         self.source("jwk_set", Source::JwkSet(Secret::new(json.into())))
     }
 
-    /// Uses one key, given as a JWK.
+    /// Uses one key, given as a JWK. A shared secret (`oct`) needs [`algorithms`](Self::algorithms) too.
     pub fn jwk(self, json: impl Into<String>) -> Self {
         self.source("jwk", Source::Jwk(Secret::new(json.into())))
     }
@@ -186,7 +213,9 @@ impl JwtVerifierBuilder {
         self
     }
 
-    /// The clock to judge by. Default: that of the system.
+    /// The clock to judge by where this verifier is asked directly, and to age keys by. Default: that of the system.
+    ///
+    /// Inside an `AuthLayer` the dates of a token are judged by the clock of the layer: set both.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
@@ -202,7 +231,8 @@ impl JwtVerifierBuilder {
     ///
     /// # Errors
     ///
-    /// - issuer, audience, a required claim: empty, or `*` for an audience: [`Empty`](BuildErrorKind::Empty)
+    /// - issuer, audience, a required claim: empty, or `*` for an audience: [`Empty`](BuildErrorKind::Empty); white
+    ///   space or control characters in one: [`InvalidText`](BuildErrorKind::InvalidText)
     /// - issuer or key address: [`InvalidUrl`](BuildErrorKind::InvalidUrl),
     ///   [`InsecureUrl`](BuildErrorKind::InsecureUrl)
     /// - no source of keys without an issuer, no client: [`Missing`](BuildErrorKind::Missing)
@@ -237,6 +267,7 @@ impl JwtVerifierBuilder {
                 expiry_required: self.expiry_required,
                 required: required.into_iter().map(Into::into).collect(),
                 max_token_age: self.max_token_age,
+                id_tokens_refused: self.id_tokens_refused,
             },
             algorithms,
             types: self.types,
@@ -250,13 +281,22 @@ impl JwtVerifierBuilder {
         self
     }
 
+    /// Whether the issuer is an address that has to be gone to.
+    fn is_discovered(&self) -> bool {
+        match self.sources.as_slice() {
+            [] => true,
+            [(_, Source::Remote(remote)), ..] => remote.is_discovered(),
+            _ => false,
+        }
+    }
+
     fn checked_issuer(&self) -> Result<Option<Arc<str>>, BuildError> {
         let Some(issuer) = &self.issuer else { return Ok(None) };
         if issuer.trim().is_empty() || issuer == "*" {
             return Err(BuildError::new("issuer", BuildErrorKind::Empty));
         }
-        // An issuer may be any name as long as nobody has to go there.
-        let discovered = self.sources.is_empty();
+        // An issuer that nobody has to go to may be any name; one that looks like an address has to be a safe one.
+        let discovered = self.is_discovered();
         let scheme = issuer.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         if discovered || matches!(scheme.as_deref(), Some("http" | "https")) {
             endpoint::check("issuer", issuer)?;
@@ -264,7 +304,7 @@ impl JwtVerifierBuilder {
         if discovered && issuer.contains('?') {
             return Err(BuildError::new("issuer", BuildErrorKind::InvalidUrl));
         }
-        if issuer.chars().any(|character| character.is_control() || character.is_whitespace()) {
+        if !is_plain(issuer) {
             return Err(BuildError::new("issuer", BuildErrorKind::InvalidText));
         }
         Ok(Some(issuer.as_str().into()))
@@ -275,6 +315,9 @@ impl JwtVerifierBuilder {
         let audiences: Vec<Box<str>> = audiences.map(|audience| audience.as_str().into()).collect();
         if audiences.iter().any(|audience| audience.trim().is_empty() || **audience == *"*") {
             return Err(BuildError::new("audience", BuildErrorKind::Empty));
+        }
+        if !audiences.iter().all(|audience| is_plain(audience)) {
+            return Err(BuildError::new("audience", BuildErrorKind::InvalidText));
         }
         Ok(audiences)
     }
@@ -332,9 +375,6 @@ impl JwtVerifierBuilder {
             (None, Some(_)) => Arc::from("any"),
             (None, None) => return Err(BuildError::new("issuer", BuildErrorKind::Missing)),
         };
-        if uri.is_none() {
-            endpoint::check("issuer", &issuer)?;
-        }
         let issuer = jwks::Issuer { issuer, client: self.client()?, timeout: remote.timeout };
         Ok(KeyFetcher::new(issuer, remote.clone(), uri, Arc::clone(&self.clock)))
     }
@@ -353,24 +393,28 @@ impl JwtVerifierBuilder {
     }
 }
 
+/// Nothing that could not stand in a claim of a token, or that would go unseen in a configuration.
+fn is_plain(text: &str) -> bool {
+    !text.chars().any(|character| character.is_control() || character.is_whitespace())
+}
+
 fn jwk(json: &str, kind: Kind) -> Result<Jwk, BuildErrorKind> {
     let entry = Object::parse(json.as_bytes()).map_err(|_| BuildErrorKind::InvalidKey)?;
     if kind == Kind::Public && entry.has("d") {
         return Err(BuildErrorKind::PrivateKey);
     }
+    if kind == Kind::Public && entry.has("k") {
+        return Err(BuildErrorKind::SymmetricAlgorithm);
+    }
     Jwk::read(&entry, kind).ok_or(BuildErrorKind::InvalidKey)
 }
 
-/// RFC 7518 §3.2: as long as the hash. RFC 8725 §3.5: not something that others know, such as a public key.
+/// RFC 7518 §3.2: as long as the hash.
 fn shared(secret: &Secret<Vec<u8>>, algorithms: &[Algorithm]) -> Result<Jwk, BuildErrorKind> {
-    let text = secret.expose().trim_ascii_start();
-    let is_key = text.starts_with(b"-----BEGIN") || text.starts_with(b"{");
-    let material = Material::Secret(secret.clone());
+    let weak = BuildErrorKind::WeakSecret;
+    let material = Material::secret(secret.clone()).ok_or(weak)?;
     let long_enough = algorithms.iter().all(|algorithm| material.algorithms().contains(algorithm));
-    if is_key || !long_enough {
-        return Err(BuildErrorKind::WeakSecret);
-    }
-    Jwk::new(None, &material, None).ok_or(BuildErrorKind::WeakSecret)
+    if long_enough { Jwk::new(None, &material, None).ok_or(weak) } else { Err(weak) }
 }
 
 impl fmt::Debug for JwtVerifierBuilder {

@@ -48,7 +48,8 @@ mod jwt;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod jwt_builder;
 mod or;
-#[cfg(all(test, feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+#[cfg(test)]
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod wycheproof;
 
 /// What a verifier says of a token.
@@ -77,7 +78,8 @@ pub trait TokenVerifier: Send + Sync {
         None
     }
 
-    /// Whether the token looks like one of this verifier's, by its shape, prefix or issuer. Never asks anybody.
+    /// Whether the token looks like one of this verifier's, by its shape, prefix or issuer. Never asks anybody. The
+    /// characters of the token may not have been checked yet.
     ///
     /// A chain asks the first member that recognises the token.
     ///
@@ -113,6 +115,9 @@ pub trait TokenVerifier: Send + Sync {
     ///
     /// A token is shown to one of them: the verdict of the first that recognises it stands, unless it is
     /// [`NotMine`](crate::error::VerifyErrorKind::NotMine).
+    ///
+    /// A verifier that does not say what it [`recognises`](Self::recognises) takes every token: put it last, or let it
+    /// return `NotMine`.
     fn or<V: TokenVerifier>(self, other: V) -> Or<Self, V>
     where
         Self: Sized,

@@ -12,6 +12,7 @@ fn rules() -> Rules {
         expiry_required: true,
         required: Vec::new(),
         max_token_age: None,
+        id_tokens_refused: true,
     }
 }
 
@@ -238,6 +239,14 @@ fn tokens_of_other_classes_are_refused() {
         json!({ "typ": "Refresh" }),
         json!({ "typ": "Offline" }),
         json!({ "typ": "Logout" }),
+        json!({ "token_type": "refresh" }),
+        json!({ "token_type": "id_token" }),
+        json!({ "type": "refresh" }),
+        json!({ "use": "Refresh" }),
+        json!({ "typ": "verify-email" }),
+        json!({ "typ": "Logout-Token" }),
+        json!({ "typ": "RegistrationAccessToken" }),
+        json!({ "token_introspection": {} }),
         json!({ "typ": "dpop+jwt" }),
         json!({ "typ": "application/logout+jwt" }),
         json!({ "typ": 7 }),
@@ -246,12 +255,20 @@ fn tokens_of_other_classes_are_refused() {
     }
     for changes in [
         json!({ "token_use": "access" }),
+        json!({ "token_type": "Bearer", "type": 7, "use": ["refresh"] }),
         json!({ "typ": "Bearer" }),
         json!({ "typ": "at+jwt" }),
         json!({ "typ": "application/at+jwt" }),
     ] {
         assert_eq!(kind(&rules(), changes.clone()), None, "{changes}");
     }
+}
+
+#[test]
+fn a_token_that_looks_like_an_id_token_passes_only_where_that_was_allowed() {
+    let allowed = Rules { id_tokens_refused: false, ..rules() };
+    assert_eq!(kind(&allowed, json!({ "at_hash": "x" })), None);
+    assert_eq!(kind(&allowed, json!({ "at_hash": "x", "token_use": "id" })), Some(Claim));
 }
 
 #[test]

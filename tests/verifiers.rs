@@ -1,0 +1,311 @@
+//! Every wrapper around a verifier forwards all six methods, and a chain shows a token to as few as it can.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use tower_bearer::error::VerifyErrorKind;
+use tower_bearer::verifier::Verdict;
+use tower_bearer::{AccessToken, BearerToken, TokenVerifier, VerifyError};
+
+use common::block_on;
+
+/// Records which of its methods was called, and answers so that every answer is told apart.
+#[derive(Clone)]
+struct Probe {
+    name: &'static str,
+    recognises: bool,
+    verdict: Verdict,
+    is_immediate: bool,
+    calls: Arc<Mutex<Vec<String>>>,
+}
+
+impl Probe {
+    fn new(name: &'static str, verdict: Verdict) -> Self {
+        Self { name, recognises: true, verdict, is_immediate: true, calls: Arc::default() }
+    }
+
+    fn good(name: &'static str) -> Self {
+        Self::new(name, Ok(AccessToken::verified().subject(name).build()))
+    }
+
+    fn blind(self) -> Self {
+        Self { recognises: false, ..self }
+    }
+
+    fn slow(self) -> Self {
+        Self { is_immediate: false, ..self }
+    }
+
+    fn call(&self, method: &str) {
+        self.calls.lock().unwrap().push(format!("{}.{method}", self.name));
+    }
+
+    /// The methods that were called since the last look.
+    fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut *self.calls.lock().unwrap())
+    }
+
+    /// Whether a method was called that sees what is secret in a token.
+    fn was_asked(&self) -> bool {
+        self.calls().iter().any(|call| !call.ends_with(".recognises"))
+    }
+}
+
+impl TokenVerifier for Probe {
+    async fn verify(&self, token: &BearerToken) -> Verdict {
+        self.call(&format!("verify {}", token.as_str()));
+        self.verdict.clone()
+    }
+
+    fn verify_now(&self, token: &BearerToken, now: SystemTime) -> Option<Verdict> {
+        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        self.call(&format!("verify_now {} {since}", token.as_str()));
+        self.is_immediate.then(|| self.verdict.clone())
+    }
+
+    fn recognises(&self, _: &BearerToken) -> bool {
+        self.call("recognises");
+        self.recognises
+    }
+
+    async fn revalidate(&self, token: &BearerToken, last: &AccessToken) -> Verdict {
+        self.call(&format!("revalidate {} {}", token.as_str(), last.subject().unwrap()));
+        self.verdict.clone()
+    }
+
+    fn generation(&self) -> u64 {
+        self.call("generation");
+        41
+    }
+
+    fn issuers(&self) -> Vec<Arc<str>> {
+        self.call("issuers");
+        vec![format!("https://{}.example", self.name).into()]
+    }
+}
+
+fn token() -> BearerToken {
+    BearerToken::new("presented").unwrap()
+}
+
+fn last() -> AccessToken {
+    AccessToken::verified().subject("last").build()
+}
+
+fn noon() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(43_200)
+}
+
+fn subject(verdict: &Verdict) -> &str {
+    verdict.as_ref().unwrap().subject().unwrap()
+}
+
+fn kind(verdict: &Verdict) -> VerifyErrorKind {
+    verdict.as_ref().unwrap_err().kind()
+}
+
+/// The suite: whatever is asked of the wrapper is asked of the probe, once and alike.
+fn assert_forwards(name: &str, wrapper: &impl TokenVerifier, probe: &Probe) {
+    let asked = |method: &str| {
+        // A chain looks first who recognises the token.
+        let calls = probe.calls().into_iter().filter(|call| !call.ends_with(".recognises"));
+        assert_eq!(calls.collect::<Vec<_>>(), [format!("probe.{method}")], "{name}");
+    };
+    assert_eq!(subject(&block_on(wrapper.verify(&token()))), "probe", "{name}");
+    asked("verify presented");
+    assert_eq!(subject(&wrapper.verify_now(&token(), noon()).unwrap()), "probe", "{name}");
+    asked("verify_now presented 43200");
+    assert_eq!(subject(&block_on(wrapper.revalidate(&token(), &last()))), "probe", "{name}");
+    asked("revalidate presented last");
+    assert_eq!(wrapper.generation(), 41, "{name}");
+    asked("generation");
+    assert_eq!(wrapper.issuers(), ["https://probe.example".into()], "{name}");
+    asked("issuers");
+    assert_eq!((wrapper.recognises(&token()), probe.calls().len()), (true, 1), "{name}");
+}
+
+/// What is not there is forwarded too.
+fn assert_forwards_a_refusal(name: &str, wrapper: &impl TokenVerifier, probe: &Probe) {
+    assert!(!wrapper.recognises(&token()), "{name}");
+    assert_eq!(probe.calls(), ["probe.recognises"], "{name}");
+}
+
+/// A stranger in a chain: it recognises nothing and has no keys.
+struct Stranger;
+
+impl TokenVerifier for Stranger {
+    async fn verify(&self, _: &BearerToken) -> Verdict {
+        panic!("it was asked although it does not recognise the token")
+    }
+
+    fn recognises(&self, _: &BearerToken) -> bool {
+        false
+    }
+}
+
+#[test]
+fn every_wrapper_forwards_all_six_methods() {
+    let probe = Probe::good("probe");
+    assert_forwards("itself", &probe, &probe);
+    assert_forwards("a reference", &&probe, &probe);
+    assert_forwards("two references", &&&probe, &probe);
+    assert_forwards("an arc", &Arc::new(probe.clone()), &probe);
+    let boxed = probe.clone().boxed();
+    assert_forwards("a clone of a box in a box", &boxed.clone().boxed(), &probe);
+    assert_forwards("a box", &boxed, &probe);
+    assert_forwards("an arc in a box", &Arc::new(probe.clone()).boxed(), &probe);
+    assert_forwards("the first of a chain", &(&probe).or(Stranger), &probe);
+    assert_forwards("the second of a chain", &Stranger.or(&probe), &probe);
+    assert_forwards("the last of a chain", &Stranger.or(Stranger).or(&probe), &probe);
+    assert_forwards("in a chain in a box", &Stranger.or(probe.clone()).boxed(), &probe);
+    assert_forwards("through a layer", &(&probe).cached(tower::layer::util::Identity::new()), &probe);
+}
+
+#[test]
+fn every_wrapper_forwards_that_it_does_not_recognise_a_token() {
+    let probe = Probe::good("probe").blind();
+    assert_forwards_a_refusal("a reference", &&probe, &probe);
+    assert_forwards_a_refusal("an arc", &Arc::new(probe.clone()), &probe);
+    assert_forwards_a_refusal("a box", &probe.clone().boxed(), &probe);
+    assert_forwards_a_refusal("the first of a chain", &(&probe).or(Stranger), &probe);
+    assert_forwards_a_refusal("the second of a chain", &Stranger.or(&probe), &probe);
+}
+
+#[test]
+fn every_wrapper_forwards_that_there_is_no_answer_yet() {
+    let probe = Probe::good("probe").slow();
+    let ask = |wrapper: &dyn Fn() -> Option<Verdict>| assert!(wrapper().is_none());
+    ask(&|| probe.verify_now(&token(), noon()));
+    ask(&|| Arc::new(probe.clone()).verify_now(&token(), noon()));
+    ask(&|| probe.clone().boxed().verify_now(&token(), noon()));
+    ask(&|| (&probe).or(Stranger).verify_now(&token(), noon()));
+    ask(&|| Stranger.or(&probe).verify_now(&token(), noon()));
+    assert!(probe.calls().iter().all(|call| !call.contains(".verify ")));
+}
+
+#[test]
+fn the_defaults_of_the_trait_are_those_of_a_simple_verifier() {
+    struct Simple;
+    impl TokenVerifier for Simple {
+        async fn verify(&self, _: &BearerToken) -> Verdict {
+            Ok(last())
+        }
+    }
+    assert!(Simple.verify_now(&token(), noon()).is_none());
+    assert!(Simple.recognises(&token()));
+    assert_eq!(subject(&block_on(Simple.revalidate(&token(), &last()))), "last");
+    assert_eq!((Simple.generation(), Simple.issuers().len()), (0, 0));
+}
+
+/// Asks a chain in its three ways, and hands each verdict to a check together with who was asked.
+fn ask_all_ways(first: &Probe, second: &Probe, check: impl Fn(&Verdict, (bool, bool))) {
+    let chain = first.or(second);
+    let boxed = first.clone().or(second.clone()).boxed();
+    for chain in [&chain as &dyn AskedBothWays, &boxed] {
+        for verdict in chain.ask() {
+            check(&verdict(), (first.was_asked(), second.was_asked()));
+        }
+    }
+}
+
+trait AskedBothWays {
+    fn ask(&self) -> [Box<dyn Fn() -> Verdict + '_>; 3];
+}
+
+impl<V: TokenVerifier> AskedBothWays for V {
+    fn ask(&self) -> [Box<dyn Fn() -> Verdict + '_>; 3] {
+        [
+            Box::new(|| block_on(self.verify(&token()))),
+            Box::new(|| self.verify_now(&token(), noon()).unwrap()),
+            Box::new(|| block_on(self.revalidate(&token(), &last()))),
+        ]
+    }
+}
+
+#[test]
+fn the_first_that_recognises_a_token_answers() {
+    ask_all_ways(&Probe::good("first"), &Probe::good("second"), |verdict, asked| {
+        assert_eq!((subject(verdict), asked), ("first", (true, false)));
+    });
+    ask_all_ways(&Probe::good("first").blind(), &Probe::good("second"), |verdict, asked| {
+        assert_eq!((subject(verdict), asked), ("second", (false, true)));
+    });
+    ask_all_ways(&Probe::good("first"), &Probe::good("second").blind(), |verdict, asked| {
+        assert_eq!((subject(verdict), asked), ("first", (true, false)));
+    });
+}
+
+#[test]
+fn a_token_that_is_not_mine_goes_on() {
+    let first = Probe::new("first", Err(VerifyError::not_mine()));
+    ask_all_ways(&first, &Probe::good("second"), |verdict, asked| {
+        assert_eq!((subject(verdict), asked), ("second", (true, true)));
+    });
+    ask_all_ways(&first, &Probe::good("second").blind(), |verdict, asked| {
+        assert_eq!((kind(verdict), asked), (VerifyErrorKind::NotMine, (true, false)));
+    });
+    let second = Probe::new("second", Err(VerifyErrorKind::Inactive.into()));
+    ask_all_ways(&first, &second, |verdict, asked| {
+        assert_eq!((kind(verdict), asked), (VerifyErrorKind::Inactive, (true, true)));
+    });
+}
+
+#[test]
+fn a_rejected_token_goes_no_further_and_neither_does_one_that_nobody_can_judge_now() {
+    for error in [
+        VerifyErrorKind::Expired.into(),
+        VerifyErrorKind::Signature.into(),
+        VerifyErrorKind::Malformed.into(),
+        VerifyErrorKind::Issuer.into(),
+        VerifyError::unavailable("down").retry_after(Duration::from_secs(7)),
+        VerifyError::misconfigured("refused"),
+    ] {
+        let first = Probe::new("first", Err(error.clone()));
+        ask_all_ways(&first, &Probe::good("second"), |verdict, asked| {
+            let stands = verdict.as_ref().unwrap_err();
+            assert_eq!((stands.kind(), asked), (error.kind(), (true, false)));
+            assert_eq!(stands.is_misconfigured(), error.is_misconfigured());
+            assert_eq!(stands.retry_delay(), error.retry_delay());
+        });
+    }
+}
+
+#[test]
+fn a_token_that_nobody_recognises_is_rejected_and_nobody_sees_it() {
+    let (first, second) = (Probe::good("first").blind(), Probe::good("second").blind());
+    ask_all_ways(&first, &second, |verdict, asked| {
+        assert_eq!((kind(verdict), asked), (VerifyErrorKind::NotMine, (false, false)));
+    });
+    let kind_of_rejection = tower_bearer::Rejection::from(VerifyError::not_mine()).kind();
+    assert_eq!(kind_of_rejection, tower_bearer::error::RejectionKind::InvalidToken);
+}
+
+#[test]
+fn while_the_first_has_no_answer_yet_the_second_is_not_asked() {
+    let (first, second) = (Probe::good("first").slow(), Probe::good("second"));
+    assert!((&first).or(&second).verify_now(&token(), noon()).is_none());
+    assert!(!second.was_asked());
+    let not_mine = Probe::new("first", Err(VerifyError::not_mine()));
+    let slow = Probe::good("second").slow();
+    assert!((&not_mine).or(&slow).verify_now(&token(), noon()).is_none());
+    assert_eq!(subject(&block_on((&not_mine).or(&slow).verify(&token()))), "second");
+}
+
+#[test]
+fn a_long_chain_shows_the_token_to_the_one_that_recognises_it() {
+    let probes = ["a", "b", "c", "d"].map(|name| Probe::good(name).blind());
+    let owner = Probe::good("owner");
+    let [a, b, c, d] = &probes;
+    let chain = a.or(b).or(&owner).or(c.or(d));
+    assert_eq!(subject(&block_on(chain.verify(&token()))), "owner");
+    assert!(owner.was_asked() && probes.iter().all(|probe| !probe.was_asked()));
+    let issuers = chain.issuers();
+    assert_eq!(issuers.len(), 5);
+    assert_eq!((&*issuers[0], &*issuers[2]), ("https://a.example", "https://owner.example"));
+    assert_eq!(chain.generation(), 5 * 41);
+    assert_eq!(a.or(a).issuers().len(), 1, "each issuer once");
+}

@@ -18,7 +18,7 @@ const LEVELS: [&[&str]; 8] = [
 ];
 
 /// What a file of a folder may use of its folder, besides the words of the folder itself.
-const INSIDE: [(&str, &[&str]); 24] = [
+const INSIDE: [(&str, &[&str]); 25] = [
     ("jwks/crypto", &["material"]),
     ("jwks/discovery", &["freshness", "key_set"]),
     ("jwks/fetcher", &["discovery", "freshness", "key_set", "remote"]),
@@ -27,6 +27,7 @@ const INSIDE: [(&str, &[&str]); 24] = [
     ("jwks/material", &[]),
     ("jwks/pem", &["key_set", "material"]),
     ("jwks/remote", &[]),
+    ("jwks/source", &["key_set", "material", "pem", "remote"]),
     ("middleware/body", &[]),
     ("middleware/decision_log", &[]),
     ("middleware/future", &["body", "policy"]),

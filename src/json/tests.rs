@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::reader::MAX_DEPTH;
 use super::*;
 
 fn accepts(text: &str) -> bool {

@@ -10,17 +10,21 @@ use std::time::Instant;
 
 pub(crate) use self::discovery::Issuer;
 pub(crate) use self::fetcher::KeyFetcher;
-pub(crate) use self::key_set::{Jwk, JwkSet, Kind, Selection};
+#[cfg(test)]
+pub(crate) use self::key_set::Kind;
+pub(crate) use self::key_set::{JwkSet, Selection};
 pub use self::remote::RemoteJwks;
+pub(crate) use self::source::KeySource;
 
 mod crypto;
 mod discovery;
 mod fetcher;
 mod freshness;
 mod key_set;
-pub(crate) mod material;
-pub(crate) mod pem;
+mod material;
+mod pem;
 mod remote;
+mod source;
 
 /// Where the keys of one issuer come from.
 #[derive(Debug)]

@@ -11,9 +11,7 @@ use crate::client::HttpClient;
 use crate::clock::{Clock, SystemClock};
 use crate::endpoint;
 use crate::error::{BuildError, BuildErrorKind};
-use crate::json::Object;
-use crate::jwks::material::Material;
-use crate::jwks::{self, IssuerKeys, Jwk, JwkSet, KeyFetcher, Kind, RemoteJwks};
+use crate::jwks::{self, IssuerKeys, KeyFetcher, KeySource, RemoteJwks};
 use crate::secret::Secret;
 
 const LEEWAY: Duration = Duration::from_secs(60);
@@ -32,7 +30,7 @@ const RFC9068_CLAIMS: [&str; 7] = ["iss", "exp", "aud", "sub", "client_id", "iat
 pub struct JwtVerifierBuilder {
     issuer: Option<String>,
     audiences: Option<Vec<String>>,
-    sources: Vec<(&'static str, Source)>,
+    sources: Vec<(&'static str, KeySource)>,
     algorithms: Option<Vec<Algorithm>>,
     types: TokenTypes,
     leeway: Duration,
@@ -42,15 +40,6 @@ pub struct JwtVerifierBuilder {
     id_tokens_refused: bool,
     clock: Arc<dyn Clock>,
     client: Option<Arc<dyn HttpClient>>,
-}
-
-#[derive(Clone)]
-enum Source {
-    Jwk(Secret<String>),
-    JwkSet(Secret<String>),
-    Pem(Secret<String>),
-    Remote(RemoteJwks),
-    Secret(Secret<Vec<u8>>),
 }
 
 impl JwtVerifier {
@@ -136,29 +125,29 @@ impl JwtVerifierBuilder {
 
     /// Fetches the keys from an address instead of discovering it.
     pub fn jwks_uri(self, uri: impl Into<String>) -> Self {
-        self.source("jwks_uri", Source::Remote(RemoteJwks::at(uri)))
+        self.source("jwks_uri", KeySource::Remote(RemoteJwks::at(uri)))
     }
 
     /// Fetches the keys by settings of its own.
     pub fn remote_jwks(self, keys: RemoteJwks) -> Self {
-        self.source("remote_jwks", Source::Remote(keys))
+        self.source("remote_jwks", KeySource::Remote(keys))
     }
 
     /// Uses the keys of a JWK set, given as JSON. Keys that cannot be used are skipped.
     ///
     /// Shared secrets (`oct`) are read if only HMAC algorithms are allowed, and are the only ones then.
     pub fn jwk_set(self, json: impl Into<String>) -> Self {
-        self.source("jwk_set", Source::JwkSet(Secret::new(json.into())))
+        self.source("jwk_set", KeySource::JwkSet(Secret::new(json.into())))
     }
 
     /// Uses one key, given as a JWK. A shared secret (`oct`) needs [`algorithms`](Self::algorithms) too.
     pub fn jwk(self, json: impl Into<String>) -> Self {
-        self.source("jwk", Source::Jwk(Secret::new(json.into())))
+        self.source("jwk", KeySource::Jwk(Secret::new(json.into())))
     }
 
     /// Uses one public key in PEM: `PUBLIC KEY` (SPKI) or `RSA PUBLIC KEY` (PKCS#1). A token's `kid` is ignored.
     pub fn public_key_pem(self, pem: impl Into<String>) -> Self {
-        self.source("public_key_pem", Source::Pem(Secret::new(pem.into())))
+        self.source("public_key_pem", KeySource::Pem(Secret::new(pem.into())))
     }
 
     /// Uses a shared secret, with HS256 unless [`algorithms`](Self::algorithms) says otherwise.
@@ -171,7 +160,7 @@ impl JwtVerifierBuilder {
     ///
     /// [RFC 7518 §3.2]: https://www.rfc-editor.org/rfc/rfc7518#section-3.2
     pub fn hmac_secret(self, secret: impl Into<Vec<u8>>) -> Self {
-        self.source("hmac_secret", Source::Secret(Secret::new(secret.into())))
+        self.source("hmac_secret", KeySource::Secret(Secret::new(secret.into())))
     }
 
     /// The algorithms that a token may be signed with.
@@ -243,7 +232,8 @@ impl JwtVerifierBuilder {
     ///   [`SymmetricAlgorithm`](BuildErrorKind::SymmetricAlgorithm)
     /// - a duration: [`OutOfRange`](BuildErrorKind::OutOfRange)
     pub fn build(self) -> Result<JwtVerifier, BuildError> {
-        let issuer = self.checked_issuer()?;
+        let (setting, source) = self.key_source()?;
+        let issuer = self.checked_issuer(source.is_discovered())?;
         let audiences = self.checked_audiences()?;
         let mut required = self.required.clone();
         if required.iter().any(String::is_empty) {
@@ -258,7 +248,11 @@ impl JwtVerifierBuilder {
         if self.max_token_age.is_some_and(|age| age < Duration::from_secs(1) || age > MAX_TOKEN_AGE) {
             return Err(BuildError::new("max_token_age", BuildErrorKind::OutOfRange));
         }
-        let (keys, algorithms) = self.keys(issuer.as_ref())?;
+        let algorithms = source.algorithms(self.algorithms.as_deref())?;
+        let keys = match &source {
+            KeySource::Remote(remote) => IssuerKeys::Fetched(self.fetcher(remote, issuer.as_ref())?),
+            configured => configured.read(setting, &algorithms)?,
+        };
         Ok(JwtVerifier::new(Inner {
             rules: Rules {
                 issuer,
@@ -276,27 +270,17 @@ impl JwtVerifierBuilder {
         }))
     }
 
-    fn source(mut self, setting: &'static str, source: Source) -> Self {
+    fn source(mut self, setting: &'static str, source: KeySource) -> Self {
         self.sources.push((setting, source));
         self
     }
 
-    /// Whether the issuer is an address that has to be gone to.
-    fn is_discovered(&self) -> bool {
-        match self.sources.as_slice() {
-            [] => true,
-            [(_, Source::Remote(remote)), ..] => remote.is_discovered(),
-            _ => false,
-        }
-    }
-
-    fn checked_issuer(&self) -> Result<Option<Arc<str>>, BuildError> {
+    fn checked_issuer(&self, discovered: bool) -> Result<Option<Arc<str>>, BuildError> {
         let Some(issuer) = &self.issuer else { return Ok(None) };
         if issuer.trim().is_empty() || issuer == "*" {
             return Err(BuildError::new("issuer", BuildErrorKind::Empty));
         }
         // An issuer that nobody has to go to may be any name; one that looks like an address has to be a safe one.
-        let discovered = self.is_discovered();
         let scheme = issuer.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         if discovered || matches!(scheme.as_deref(), Some("http" | "https")) {
             endpoint::check("issuer", issuer)?;
@@ -322,49 +306,12 @@ impl JwtVerifierBuilder {
         Ok(audiences)
     }
 
-    fn keys(&self, issuer: Option<&Arc<str>>) -> Result<(IssuerKeys, Vec<Algorithm>), BuildError> {
-        let discovered = ("remote_jwks", Source::Remote(RemoteJwks::discovered()));
-        let (setting, source) = match self.sources.as_slice() {
-            [] => &discovered,
-            [source] => source,
-            [_, (setting, _), ..] => return Err(BuildError::new(setting, BuildErrorKind::Conflict)),
-        };
-        let algorithms = self.checked_algorithms(source)?;
-        let symmetric = algorithms.iter().all(|algorithm| algorithm.is_symmetric());
-        let kind = if symmetric { Kind::Secret } else { Kind::Public };
-        let fault = |fault| BuildError::new(setting, fault);
-        let set = match source {
-            Source::Remote(remote) => {
-                return Ok((IssuerKeys::Fetched(self.fetcher(remote, issuer)?), algorithms));
-            }
-            Source::JwkSet(json) => JwkSet::parse(json.expose().as_bytes(), kind)
-                .map_err(|_| fault(BuildErrorKind::InvalidKey))?,
-            Source::Jwk(json) => JwkSet::alone(jwk(json.expose(), kind).map_err(fault)?),
-            Source::Pem(pem) => JwkSet::alone(jwks::pem::read(pem.expose()).map_err(fault)?),
-            Source::Secret(secret) => JwkSet::alone(shared(secret, &algorithms).map_err(fault)?),
-        };
-        if !set.supports(&algorithms) {
-            return Err(BuildError::new("algorithms", BuildErrorKind::NoAlgorithms));
-        }
-        Ok((IssuerKeys::Configured(Arc::new(set)), algorithms))
-    }
-
-    fn checked_algorithms(&self, source: &Source) -> Result<Vec<Algorithm>, BuildError> {
-        let fault = |kind| Err(BuildError::new("algorithms", kind));
-        let Some(algorithms) = &self.algorithms else {
-            let secret = matches!(source, Source::Secret(_));
-            return Ok(if secret { vec![Algorithm::Hs256] } else { Algorithm::ASYMMETRIC.to_vec() });
-        };
-        let symmetric = algorithms.iter().filter(|algorithm| algorithm.is_symmetric()).count();
-        let fits = match source {
-            Source::Secret(_) => symmetric == algorithms.len(),
-            Source::Pem(_) | Source::Remote(_) => symmetric == 0,
-            Source::Jwk(_) | Source::JwkSet(_) => symmetric == 0 || symmetric == algorithms.len(),
-        };
-        match (algorithms.is_empty(), fits) {
-            (true, _) => fault(BuildErrorKind::NoAlgorithms),
-            (false, false) => fault(BuildErrorKind::SymmetricAlgorithm),
-            (false, true) => Ok(algorithms.clone()),
+    /// The one source of keys, and the name of the setting that made it.
+    fn key_source(&self) -> Result<(&'static str, KeySource), BuildError> {
+        match self.sources.as_slice() {
+            [] => Ok(("remote_jwks", KeySource::Remote(RemoteJwks::discovered()))),
+            [source] => Ok(source.clone()),
+            [_, (setting, _), ..] => Err(BuildError::new(setting, BuildErrorKind::Conflict)),
         }
     }
 
@@ -396,25 +343,6 @@ impl JwtVerifierBuilder {
 /// Nothing that could not stand in a claim of a token, or that would go unseen in a configuration.
 fn is_plain(text: &str) -> bool {
     !text.chars().any(|character| character.is_control() || character.is_whitespace())
-}
-
-fn jwk(json: &str, kind: Kind) -> Result<Jwk, BuildErrorKind> {
-    let entry = Object::parse(json.as_bytes()).map_err(|_| BuildErrorKind::InvalidKey)?;
-    if kind == Kind::Public && entry.has("d") {
-        return Err(BuildErrorKind::PrivateKey);
-    }
-    if kind == Kind::Public && entry.has("k") {
-        return Err(BuildErrorKind::SymmetricAlgorithm);
-    }
-    Jwk::read(&entry, kind).ok_or(BuildErrorKind::InvalidKey)
-}
-
-/// RFC 7518 §3.2: as long as the hash.
-fn shared(secret: &Secret<Vec<u8>>, algorithms: &[Algorithm]) -> Result<Jwk, BuildErrorKind> {
-    let weak = BuildErrorKind::WeakSecret;
-    let material = Material::secret(secret.clone()).ok_or(weak)?;
-    let long_enough = algorithms.iter().all(|algorithm| material.algorithms().contains(algorithm));
-    if long_enough { Jwk::new(None, &material, None).ok_or(weak) } else { Err(weak) }
 }
 
 impl fmt::Debug for JwtVerifierBuilder {

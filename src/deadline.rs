@@ -21,7 +21,7 @@ pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = T>) ->
 fn has_timer(limit: Duration) -> bool {
     let Ok(runtime) = Handle::try_current() else { return false };
     let known = |id| *TIMERLESS.lock().unwrap_or_else(PoisonError::into_inner) == Some(id);
-    // Nothing but a panic tells whether a runtime has a timer: it is provoked once.
+    // Nothing but a panic tells whether a runtime has a timer: it is provoked once, until another such runtime comes.
     let found = !known(runtime.id()) && catch_unwind(|| drop(sleep(limit))).is_ok();
     if !found {
         *TIMERLESS.lock().unwrap_or_else(PoisonError::into_inner) = Some(runtime.id());

@@ -19,14 +19,12 @@ pub(crate) fn check(setting: &'static str, text: &str) -> Result<Uri, BuildError
     let uri: Uri = text.parse().map_err(|_| invalid())?;
     let authority = uri.authority().ok_or_else(invalid)?;
     let after_host = authority.as_str().strip_prefix(authority.host()).unwrap_or("@");
-    let port = after_host.strip_prefix(':').map(|port| port.parse::<NonZeroU16>());
-    if !matches!((after_host, port), ("", None) | (_, Some(Ok(_)))) {
+    if !after_host.is_empty() && !after_host.strip_prefix(':').is_some_and(is_port) {
         return Err(invalid());
     }
-    // A host of names and numbers, and a path that means what it says.
-    let host = authority.host().bytes().all(|b| b.is_ascii_alphanumeric() || b"-._[]:".contains(&b));
+    // A path that means what it says.
     let path = uri.path().to_ascii_lowercase().replace("%2e", ".");
-    if !host || authority.host().is_empty() || path.split('/').any(|segment| matches!(segment, "." | "..")) {
+    if !is_host(authority.host()) || path.split('/').any(|segment| matches!(segment, "." | "..")) {
         return Err(invalid());
     }
     match uri.scheme_str() {
@@ -35,6 +33,23 @@ pub(crate) fn check(setting: &'static str, text: &str) -> Result<Uri, BuildError
         Some("http") => Err(BuildError::new(setting, BuildErrorKind::InsecureUrl)),
         _ => Err(invalid()),
     }
+}
+
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<NonZeroU16>().is_ok()
+}
+
+/// An address, or a name of letters, digits and hyphens whose last part is no number, which would be an address.
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().is_ok();
+    }
+    let label = |label: &str| label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
+    let address = name.rsplit('.').next().is_some_and(is_number);
+    name.split('.').all(|part| !part.is_empty() && label(part))
+        && (!address || host.parse::<Ipv4Addr>().is_ok())
 }
 
 /// Whether a host is this machine by its name or address alone, without a look-up.
@@ -57,6 +72,8 @@ mod tests {
             "http://127.0.0.1:8080/jwks",
             "http://localhost/x",
             "http://[::1]:99/",
+            "https://10.0.0.1/",
+            "https://my_host.example.com./",
             "https://xn--e1afmkfd.example",
         ] {
             assert!(check("issuer", url).is_ok(), "{url}");
@@ -86,7 +103,12 @@ mod tests {
             ("https://h/a/..", InvalidUrl),
             ("https://h/%2E%2e/x", InvalidUrl),
             ("https://*/", InvalidUrl),
-            ("http://[127.0.0.1]/", InsecureUrl),
+            ("http://[127.0.0.1]/", InvalidUrl),
+            ("https://h:+80/", InvalidUrl),
+            ("https://[zz]/", InvalidUrl),
+            ("https://256.1.1.1/", InvalidUrl),
+            ("https://1.2.3.4.5/", InvalidUrl),
+            ("https://a..b/", InvalidUrl),
             ("https://h:port/", InvalidUrl),
             ("https://", InvalidUrl),
             ("//idp.example.com", InvalidUrl),

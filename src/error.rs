@@ -294,7 +294,8 @@ pub enum BuildErrorKind {
     InvalidKey,
     /// The value has characters that do not belong there.
     InvalidText,
-    /// The value is not an absolute URL, or has user information or a fragment.
+    /// The value is not an absolute URL of a valid host and port, or has what does not belong there: user information, a
+    /// fragment, dot segments; for an issuer to discover a query, for a proxy a path.
     InvalidUrl,
     /// Something needed is not there.
     Missing,
@@ -344,7 +345,7 @@ impl fmt::Display for BuildError {
             BuildErrorKind::InsecureUrl => "has to be an https URL (http is for loopback addresses only)",
             BuildErrorKind::InvalidKey => "is not a usable key",
             BuildErrorKind::InvalidText => "has characters that do not belong there",
-            BuildErrorKind::InvalidUrl => "is not an absolute URL without user information and fragment",
+            BuildErrorKind::InvalidUrl => "is not a URL of the form that is needed here",
             BuildErrorKind::Missing => "is missing",
             BuildErrorKind::NoAlgorithms => "leaves no algorithm that the keys can verify",
             BuildErrorKind::OutOfRange => "is out of range",

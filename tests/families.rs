@@ -1018,10 +1018,6 @@ const OF_OTHER_CLASSES: &[(&str, &str)] = &[
     ("typ", r#""dpop+jwt""#),
     ("typ", r#""secevent+jwt""#),
     ("typ", r#""Serialized-ID""#),
-    ("typ", r#""""#),
-    ("typ", "null"),
-    ("typ", "1"),
-    ("typ", r#"["ID"]"#),
 ];
 const OF_ACCESS_TOKENS: &[(&str, &str)] = &[
     ("token_use", r#""access""#),
@@ -1029,6 +1025,11 @@ const OF_ACCESS_TOKENS: &[(&str, &str)] = &[
     ("typ", r#""JWT""#),
     ("typ", r#""at+jwt""#),
     ("typ", r#""application/at+jwt""#),
+    // As a claim, `typ` is not registered, and may be anything.
+    ("typ", r#""""#),
+    ("typ", "null"),
+    ("typ", "1"),
+    ("typ", r#"["ID"]"#),
     ("nonce", r#""n""#),
     ("auth_time", "1767225000"),
     ("acr", r#""1""#),

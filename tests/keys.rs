@@ -1413,3 +1413,61 @@ async fn a_client_can_be_shared() {
     let app = world.app_of(builder.jwks_uri(world.issuer.jwks_uri()).http_client(client).build().unwrap());
     assert_eq!(app.status(&world.token()).await, 200);
 }
+
+#[tokio::test]
+async fn a_document_of_keys_with_one_name_does_not_take_the_place_of_good_keys() {
+    let world = World::new().await;
+    let (app, token) = (world.app(), world.token());
+    assert_eq!(app.status(&token).await, 200);
+    let twice: Vec<Value> =
+        keys_of(&world).iter().flat_map(|key| [key.clone(), with(key, json!({ "note": 1 }))]).collect();
+    world.serve(Reply::document(set_of(&twice)));
+    world.pass(3_601);
+    let token = world.token();
+    assert_eq!(app.status(&token).await, 200);
+    settle().await;
+    assert_eq!(world.script.count(), 2, "the document was fetched");
+    assert_eq!(app.status(&token).await, 200, "and is of no use");
+    world.publish();
+    world.pass(2);
+    assert_eq!(app.status(&token).await, 200);
+    settle().await;
+    assert_eq!(world.script.count(), 3, "after the back-off it is tried again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_was_known_serves_while_the_metadata_hang() {
+    let (world, app, token) = tenant().await;
+    world.script.set(PLACES[0], metadata(TENANT, KEYS));
+    assert_eq!(app.status(&token).await, 200);
+    // A fetch from the known address fails, which makes it doubtful.
+    world.script.set(KEYS, Reply::Fails);
+    world.pass(60);
+    let stranger = world.issuer.token().claim("iss", TENANT).audience(AUDIENCE).header("kid", "other").mint();
+    assert_eq!(app.status(&stranger).await, 503);
+    for place in PLACES {
+        world.script.set(place, Reply::Hangs);
+    }
+    world.issuer.rotate_keys();
+    world.script.set(KEYS, Reply::document(world.issuer.jwk_set()));
+    world.pass(2);
+    let rotated = world.issuer.token().claim("iss", TENANT).audience(AUDIENCE).mint();
+    assert_eq!(app.status(&rotated).await, 200);
+}
+
+#[test]
+fn a_fetch_in_a_runtime_that_stands_still_is_given_up() {
+    let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
+    let (still, other) = (runtime(), runtime());
+    let world = still.block_on(World::new());
+    let (app, token) = (world.app(), world.token());
+    world.script.hold();
+    let left = still.block_on(async { tokio::time::timeout(Duration::ZERO, app.ask(&token)).await });
+    assert!(left.is_err(), "the caller leaves, and its runtime is driven no further");
+    world.script.release();
+    world.pass(7);
+    assert_eq!(other.block_on(app.status(&token)), 200);
+    // Late, the first fetch ends too, and changes nothing.
+    still.block_on(settle());
+    assert_eq!(other.block_on(app.status(&world.token())), 200);
+}

@@ -36,7 +36,7 @@ impl ReqwestClient {
     ///
     /// # Errors
     ///
-    /// - the TLS library cannot be set up: [`Tls`](BuildErrorKind::Tls)
+    /// - TLS cannot be set up, usually for want of trusted root certificates: [`Tls`](BuildErrorKind::Tls)
     pub fn new() -> Result<Self, BuildError> {
         Self::builder().build()
     }
@@ -101,7 +101,7 @@ impl fmt::Debug for ReqwestClient {
     }
 }
 
-/// A proxy is named by its host and port. Its traffic is encrypted by itself, so that plain `http` is fine.
+/// A proxy is named by its host and port. What goes through it to an issuer is encrypted, so that plain `http` is fine.
 fn checked_proxy(proxy: &str) -> Result<Proxy, BuildError> {
     let invalid = || BuildError::new("proxy", BuildErrorKind::InvalidUrl);
     let uri: http::Uri = proxy.parse().map_err(|_| invalid())?;

@@ -6,7 +6,8 @@
 //! 2. `/.well-known/oauth-authorization-server` before the path of the issuer
 //! 3. `/.well-known/openid-configuration` before the path of the issuer
 //!
-//! A document counts if its `issuer` is the configured one, byte for byte; otherwise the next place is looked at.
+//! A document counts if its `issuer` is the configured one, byte for byte; otherwise the next place is looked at, unless
+//! the host gives no answer or is busy (429, 503).
 //!
 //! [OpenID Connect Discovery §4]: https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig
 //! [RFC 8414 §3.1]: https://www.rfc-editor.org/rfc/rfc8414#section-3.1
@@ -80,7 +81,9 @@ impl Issuer {
             metadata.string("jwks_uri").ok().flatten().ok_or_else(|| fault("the metadata name no keys"))?;
         let uri = endpoint::check("jwks_uri", &uri).map_err(VerifyError::unavailable)?;
         // Plain text is for an issuer that is itself on this machine.
-        if uri.scheme_str() == Some("http") && !self.issuer.starts_with("http:") {
+        if uri.scheme_str() == Some("http")
+            && self.issuer.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
+        {
             return Err(fault("the metadata of an https issuer name an http address"));
         }
         Ok(uri)

@@ -241,7 +241,11 @@ impl Inner {
         if let Some(known) = known.as_ref().filter(fresh) {
             return Ok(known.uri.clone());
         }
-        match (self.issuer.discover(self.clock.now()).await, known) {
+        // Time has to be left for the keys, if there is another way to them.
+        let limit = self.settings.timeout / if known.is_some() { 2 } else { 1 };
+        let late = || Err(VerifyError::unavailable("no metadata within the time limit"));
+        let found = within(limit, self.issuer.discover(self.clock.now())).await.unwrap_or_else(late);
+        match (found, known) {
             (Ok(uri), _) => {
                 self.write().discovered =
                     Some(Discovered { uri: uri.clone(), found_at: now, doubtful: false });
@@ -260,6 +264,14 @@ impl Inner {
             return result.map(drop);
         }
         state.flight = None;
+        // What makes good keys useless is a fault of the issuer; without any, tokens are refused by what there is.
+        let useless = |fetched: &FetchedKeys| state.keys.is_some() && !fetched.set.is_usable();
+        let result = match result {
+            Ok(fetched) if useless(&fetched) => {
+                Err(VerifyError::unavailable("no key of the answer can be used"))
+            }
+            result => result,
+        };
         match result {
             Ok(fetched) => {
                 let lost = state.keys.as_ref().is_some_and(|keys| keys.set.lost_a_key(&fetched.set));

@@ -59,7 +59,7 @@ pub(crate) enum Selection<'a> {
 }
 
 impl JwkSet {
-    /// Reads a document. An error if it is no JWK set, or no key of it can be used.
+    /// Reads a document. An error if it is no JWK set, or has no key of a kind that can be used.
     pub(crate) fn parse(text: &[u8], kind: Kind) -> Result<Self, Malformed> {
         let document = Object::parse_outer(text)?;
         let entries = document.get("keys").and_then(Value::elements).ok_or(Malformed)?;
@@ -112,6 +112,11 @@ impl JwkSet {
             (None, _) if id.is_none() => Selection::Unknown,
             _ => Selection::Unusable,
         }
+    }
+
+    /// Whether any key can be used at all. Keys of one name cannot.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.keys.iter().any(|key| !key.algorithms.is_empty())
     }
 
     /// Whether any key can verify one of these algorithms.

@@ -83,7 +83,7 @@ impl RemoteJwks {
 
     /// The age at which keys are fetched again in the background, unless the answer said `max-age`.
     ///
-    /// Default: 1 hour. From 1 minute to 1 day.
+    /// Default: 1 hour. From 1 minute to 1 day; above 12 hours it needs a longer [`max_stale`](Self::max_stale).
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = age;
         self

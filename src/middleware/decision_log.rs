@@ -7,10 +7,10 @@
 //! | `verifier` | the type of the verifier |
 //! | `issuer`, `client` | of an admitted token |
 //! | `token` | eight hexadecimal digits, good for this process |
-//! | `cause` | what was behind an outage |
+//! | `cause` | of a rejection: what was behind it, if the verifier said so |
 //!
 //! Outages are warnings, at most one a second; a fault of this server is an error, at most one a minute. Further ones,
-//! and all other rejections, are logged at debug level.
+//! and all other rejections, are logged at debug level; what is admitted or passes, and a missing token, at trace level.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ macro_rules! rejected {
             reason = $rejection.reason(),
             verifier = $log.verifier,
             token = $bearer.map(BearerToken::fingerprint),
-            cause = $rejection.verify_error().map(|error| Causes(error).to_string()),
+            cause = $rejection.verify_error().map(|error| Causes(error).to_string()).filter(|cause| !cause.is_empty()),
         )
     };
 }

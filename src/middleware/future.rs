@@ -16,7 +16,7 @@ use super::policy::{Decision, LaterDecision};
 pin_project! {
     /// The future of [`Auth`](super::Auth).
     ///
-    /// Dropped before it is polled, it has not asked about the token.
+    /// Dropped before it is polled, it has waited for nobody.
     pub struct ResponseFuture<S, B>
     where
         S: Service<Request<B>>,

@@ -108,7 +108,8 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
         }
     }
 
-    /// Scopes that every token needs, all of them. They stand in the challenges, so that clients ask for them.
+    /// Scopes that every token needs, all of them. They stand in the challenges, so that clients ask for them. At most
+    /// 1 900 bytes together.
     ///
     /// Default: none.
     pub fn required_scopes<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
@@ -116,7 +117,7 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
         self
     }
 
-    /// The identifier of this resource, an `https` URL: the challenges then say where its metadata are
+    /// The identifier of this resource, an `https` URL of at most 1 900 bytes: the challenges then say where its metadata are
     /// ([RFC 9728 §5.1]), which is how MCP clients find the provider.
     ///
     /// Default: none.
@@ -136,7 +137,8 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
         self
     }
 
-    /// Removes the `Authorization` header from requests that are let through, so that no handler passes the token on.
+    /// Removes the `Authorization` header, of whatever scheme, from every request that is let through, so that no handler
+    /// passes a token on.
     ///
     /// Default: it stays, marked sensitive.
     pub fn strip_authorization(mut self) -> Self {
@@ -146,7 +148,8 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
 
     /// How long a verification may take before the request is answered with 503.
     ///
-    /// It needs a tokio runtime with its timer; without one there is no limit.
+    /// It needs a tokio runtime with its timer. Without one there is no limit, and finding that out prints a caught panic
+    /// of tokio; where panics abort, build the runtime with its timer.
     ///
     /// Default: 10 seconds. From 1 millisecond to 60 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {

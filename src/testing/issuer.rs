@@ -144,7 +144,7 @@ impl TestIssuer {
         keys.published = vec![keys.current];
     }
 
-    /// Goes down: when this returns, no request is answered any more, and every connection is closed.
+    /// Goes down: requests are not answered from now on, their connections are closed instead.
     pub fn stop(&self) {
         self.inner.up.store(false, Ordering::SeqCst);
     }
@@ -170,7 +170,12 @@ impl TestIssuer {
 async fn accept(listener: TcpListener, inner: Arc<Inner>) {
     // Dropped with this task, and with it every connection.
     let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of file descriptors, or a client that left at once: the next one may do better.
+            tokio::task::yield_now().await;
+            continue;
+        };
         if !inner.is_up() {
             continue;
         }

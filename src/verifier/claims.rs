@@ -26,7 +26,7 @@ use crate::scope::ScopeSet;
 
 /// The end of the year 9999, beyond which a date is a mistake.
 const LAST_SECOND: f64 = 253_402_300_799.0;
-/// Claims that only an ID token has ([OpenID Connect Core §3.1.3.6, §3.3.2.11]).
+/// Claims that only an ID token has: hashes of what was issued together with it.
 const OF_ID_TOKENS: [&str; 3] = ["at_hash", "c_hash", "s_hash"];
 /// What providers call tokens that are no access tokens, in claims such as `typ` and `token_type`; `-` stands for `_`.
 const OTHER_CLASSES: [&str; 17] = [
@@ -49,7 +49,7 @@ const OTHER_CLASSES: [&str; 17] = [
     "verify_email",
 ];
 /// Where they say so.
-const CLASS_CLAIMS: [&str; 5] = ["token_type", "token_use", "typ", "type", "use"];
+const CLASS_CLAIMS: [&str; 4] = ["token_type", "typ", "type", "use"];
 
 /// What a verifier asks of the claims.
 #[derive(Clone, Debug)]
@@ -163,8 +163,9 @@ impl Rules {
         let foreign = ["cnf", "events", "token_introspection"].iter().any(|name| claims.has(name));
         let id_token = self.id_tokens_refused && OF_ID_TOKENS.iter().any(|name| claims.has(name));
         let other_use = text(claims, "token_use")?.is_some_and(|class| class != "access");
-        let typ = text(claims, "typ")?.unwrap_or_default().to_ascii_lowercase();
-        let other_media_type = typ.ends_with("+jwt") && typ.trim_start_matches("application/") != "at+jwt";
+        let typ = claims.get("typ").and_then(Value::string).unwrap_or_default().to_ascii_lowercase();
+        let typ = typ.strip_prefix("application/").unwrap_or(&typ);
+        let other_media_type = typ.ends_with("+jwt") && typ != "at+jwt";
         let other_class = CLASS_CLAIMS.iter().any(|name| is_other_class(claims, name));
         if foreign || id_token || other_use || other_media_type || other_class { Err(Claim) } else { Ok(()) }
     }
@@ -218,8 +219,9 @@ fn strings(value: Option<Value<'_>>) -> Vec<Cow<'_, str>> {
 
 /// RFC 9068 §2.2.3, RFC 8693 §4.2: `scope`; where that is missing, `scp` as several providers have it.
 fn scope_claim<'a>(claims: &Object<'a>) -> Result<Option<Value<'a>>, VerifyErrorKind> {
-    let value = claims.get("scope").or_else(|| claims.get("scp"));
-    if value.is_none_or(Value::is_strings) { Ok(value) } else { Err(Claim) }
+    let both = [claims.get("scope"), claims.get("scp")];
+    let readable = both.into_iter().flatten().all(Value::is_strings);
+    if readable { Ok(both.into_iter().flatten().next()) } else { Err(Claim) }
 }
 
 /// A string is a list of scopes; each element of an array is one.

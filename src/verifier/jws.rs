@@ -4,7 +4,7 @@
 //! 2. The header is one strict JSON object, in strict base64url.
 //! 3. No `crit`, `b64`, `enc`, `zip`, `cty`: nothing that changes how the token is read.
 //! 4. `alg` names an algorithm of this crate. Key hints (`jwk`, `jku`, `x5u`, `x5c`, …) are ignored.
-//! 5. `kid`, if present, has 1 to 256 printable characters.
+//! 5. `kid`, if present, has 1 to 256 bytes and no control characters.
 //!
 //! [RFC 7515 §4]: https://www.rfc-editor.org/rfc/rfc7515#section-4
 //! [RFC 7515 §7.1]: https://www.rfc-editor.org/rfc/rfc7515#section-7.1

@@ -140,7 +140,7 @@ impl JwtVerifierBuilder {
         self.source("jwk_set", KeySource::JwkSet(Secret::new(json.into())))
     }
 
-    /// Uses one key, given as a JWK. A shared secret (`oct`) needs [`algorithms`](Self::algorithms) too.
+    /// Uses one key, given as a JWK. If it has a `kid`, tokens have to name it or none. A shared secret (`oct`) needs [`algorithms`](Self::algorithms) too.
     pub fn jwk(self, json: impl Into<String>) -> Self {
         self.source("jwk", KeySource::Jwk(Secret::new(json.into())))
     }
@@ -152,7 +152,8 @@ impl JwtVerifierBuilder {
 
     /// Uses a shared secret, with HS256 unless [`algorithms`](Self::algorithms) says otherwise.
     ///
-    /// At least as many bytes as the hash: 32, 48 or 64 ([RFC 7518 §3.2]).
+    /// At least as many bytes as the hash: 32, 48 or 64 ([RFC 7518 §3.2]). The text of a key, in PEM, JWK or SSH form, is
+    /// no secret and refused.
     ///
     /// # Security
     ///
@@ -220,14 +221,16 @@ impl JwtVerifierBuilder {
     ///
     /// # Errors
     ///
-    /// - issuer, audience, a required claim: empty, or `*` for an audience: [`Empty`](BuildErrorKind::Empty); white
+    /// - issuer, audience, a required claim: empty, or `*` for one of the first two: [`Empty`](BuildErrorKind::Empty); white
     ///   space or control characters in one: [`InvalidText`](BuildErrorKind::InvalidText)
     /// - issuer or key address: [`InvalidUrl`](BuildErrorKind::InvalidUrl),
     ///   [`InsecureUrl`](BuildErrorKind::InsecureUrl)
-    /// - no source of keys without an issuer, no client: [`Missing`](BuildErrorKind::Missing)
+    /// - no issuer to discover keys from, no client to fetch them with: [`Missing`](BuildErrorKind::Missing)
+    /// - the default client cannot set up TLS: [`Tls`](BuildErrorKind::Tls)
     /// - two sources of keys: [`Conflict`](BuildErrorKind::Conflict)
     /// - a key: [`InvalidKey`](BuildErrorKind::InvalidKey), [`PrivateKey`](BuildErrorKind::PrivateKey),
     ///   [`WeakSecret`](BuildErrorKind::WeakSecret)
+    /// - a shared secret as a JWK without HMAC algorithms: [`SymmetricAlgorithm`](BuildErrorKind::SymmetricAlgorithm)
     /// - algorithms: [`NoAlgorithms`](BuildErrorKind::NoAlgorithms),
     ///   [`SymmetricAlgorithm`](BuildErrorKind::SymmetricAlgorithm)
     /// - a duration: [`OutOfRange`](BuildErrorKind::OutOfRange)
@@ -236,8 +239,13 @@ impl JwtVerifierBuilder {
         let issuer = self.checked_issuer(source.is_discovered())?;
         let audiences = self.checked_audiences()?;
         let mut required = self.required.clone();
-        if required.iter().any(String::is_empty) {
-            return Err(BuildError::new("required_claims", BuildErrorKind::Empty));
+        for name in &required {
+            if name.trim().is_empty() {
+                return Err(BuildError::new("required_claims", BuildErrorKind::Empty));
+            }
+            if !is_plain(name) {
+                return Err(BuildError::new("required_claims", BuildErrorKind::InvalidText));
+            }
         }
         if self.types == TokenTypes::Rfc9068 {
             required.extend(RFC9068_CLAIMS.map(str::to_owned));

@@ -39,6 +39,8 @@ pub(crate) enum Reply {
     Document(StatusCode, HeaderMap, Bytes),
     /// Nobody is there.
     Fails,
+    /// Somebody is there, and never answers.
+    Hangs,
     /// The client panics before it has a future, or in it.
     Panics {
         early: bool,
@@ -150,6 +152,7 @@ impl HttpClient for Script {
                     Ok(response)
                 }
                 Reply::Fails => Err(VerifyError::unavailable("connection refused")),
+                Reply::Hangs => std::future::pending().await,
                 Reply::Panics { .. } => panic!("the client panics late"),
             }
         })

@@ -18,9 +18,7 @@ impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut left = MAX_LENGTH;
         for character in self.0.chars() {
-            // What a terminal or a viewer would act upon: controls, and marks that reverse the direction of text.
-            let acts = character.is_control()
-                || matches!(character, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{61C}' | '\u{180E}' | '\u{E0000}'..='\u{E007F}');
+            let acts = acts_on_a_viewer(character);
             let width = if acts { 10 } else { character.len_utf8() };
             if width > left {
                 return f.write_str("...");
@@ -30,6 +28,20 @@ impl fmt::Display for Escaped<'_> {
         }
         Ok(())
     }
+}
+
+/// What a terminal or a viewer would act upon: controls, marks that reverse the direction of text, what is not seen.
+fn acts_on_a_viewer(character: char) -> bool {
+    let marks = ['\u{61C}', '\u{180E}', '\u{FEFF}'];
+    let ranges = [
+        '\u{200B}'..='\u{200F}',
+        '\u{2028}'..='\u{202E}',
+        '\u{2060}'..='\u{206F}',
+        '\u{E0000}'..='\u{E007F}',
+    ];
+    character.is_control()
+        || marks.contains(&character)
+        || ranges.iter().any(|range| range.contains(&character))
 }
 
 /// The causes of an error, outermost first, without the error itself.

@@ -163,7 +163,9 @@ impl ReqwestClientBuilder {
         self
     }
 
-    /// How long to wait for a whole answer, if the caller would wait longer. Default and maximum: 60 seconds.
+    /// How long to wait for a whole answer, if the caller would wait longer.
+    ///
+    /// Default: 60 seconds. From 1 millisecond to 60 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -179,7 +181,8 @@ impl ReqwestClientBuilder {
     ///
     /// # Errors
     ///
-    /// - a time limit is below 1 millisecond or above 60 seconds, or no body is allowed: [`OutOfRange`](BuildErrorKind::OutOfRange)
+    /// - a time limit is below 1 millisecond or above 60 seconds, or no body is allowed:
+    ///   [`OutOfRange`](BuildErrorKind::OutOfRange)
     /// - a certificate cannot be read: [`InvalidKey`](BuildErrorKind::InvalidKey)
     /// - the proxy is not an `http` or `https` URL of a host alone: [`InvalidUrl`](BuildErrorKind::InvalidUrl)
     /// - the user agent cannot be sent: [`InvalidText`](BuildErrorKind::InvalidText)

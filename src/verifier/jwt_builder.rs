@@ -221,8 +221,9 @@ impl JwtVerifierBuilder {
     ///
     /// # Errors
     ///
-    /// - issuer, audience, a required claim: empty, or `*` for one of the first two: [`Empty`](BuildErrorKind::Empty); white
-    ///   space or control characters in one: [`InvalidText`](BuildErrorKind::InvalidText)
+    /// - issuer, audience, a required claim: empty, or `*` for one of the first two:
+    ///   [`Empty`](BuildErrorKind::Empty); white space or control characters in one:
+    ///   [`InvalidText`](BuildErrorKind::InvalidText)
     /// - issuer or key address: [`InvalidUrl`](BuildErrorKind::InvalidUrl),
     ///   [`InsecureUrl`](BuildErrorKind::InsecureUrl)
     /// - no issuer to discover keys from, no client to fetch them with: [`Missing`](BuildErrorKind::Missing)

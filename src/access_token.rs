@@ -52,7 +52,9 @@ struct Inner {
     scopes: ScopeSet,
     expires_at: Option<SystemTime>,
     issued_at: Option<SystemTime>,
+    not_before: Option<SystemTime>,
     leeway: Duration,
+    validator: Option<Box<str>>,
     // Read when somebody asks: most requests never do.
     claims_text: Box<str>,
     claims: OnceLock<Map<String, Value>>,
@@ -144,6 +146,25 @@ impl AccessToken {
         end.is_some_and(|end| now >= end)
     }
 
+    /// When it begins to count. None if the issuer set no beginning.
+    #[must_use]
+    pub fn not_before(&self) -> Option<SystemTime> {
+        self.inner.not_before
+    }
+
+    /// Whether a verdict of some time ago may still be given: not after the expiry, which needs the verifier's leeway, and
+    /// not before the beginning.
+    pub(crate) fn is_current(&self, now: SystemTime) -> bool {
+        let has_begun = |at: SystemTime| at.checked_sub(self.inner.leeway).is_none_or(|from| from <= now);
+        self.inner.expires_at.is_none_or(|at| now < at) && self.inner.not_before.is_none_or(has_begun)
+    }
+
+    /// What the verifier noted to recognise an unchanged answer by. It is nobody else's business, and never a claim.
+    #[must_use]
+    pub fn validator(&self) -> Option<&str> {
+        self.inner.validator.as_deref()
+    }
+
     /// To whom the token belongs. None if it names neither a subject nor a client: such a token must not own anything.
     #[must_use]
     pub fn principal(&self) -> Option<Principal<'_>> {
@@ -170,11 +191,53 @@ impl AccessToken {
         T::deserialize(self.claims())
     }
 
+    /// About how many bytes of memory it takes, with its claims read.
+    pub(crate) fn weight(&self) -> usize {
+        let inner = &*self.inner;
+        let texts = [&inner.subject, &inner.client, &inner.token_id, &inner.validator];
+        let texts: usize = texts.iter().filter_map(|text| text.as_deref()).map(str::len).sum();
+        let audiences: usize =
+            inner.audiences.iter().map(|audience| audience.len() + size_of::<Box<str>>()).sum();
+        let read = match inner.claims_text.is_empty() {
+            true => inner.claims.get().map_or(0, weight_of_members),
+            false => weight_when_read(&inner.claims_text),
+        };
+        size_of::<Inner>() + texts + audiences + inner.scopes.as_str().len() + inner.claims_text.len() + read
+    }
+
     /// All claims as JSON.
     #[must_use]
     pub fn claims(&self) -> &Map<String, Value> {
         self.inner.claims.get_or_init(|| serde_json::from_str(&self.inner.claims_text).unwrap_or_default())
     }
+}
+
+/// About what a member of an object takes in a tree map that is half full, and what the smallest tree takes.
+const MEMBER: usize = 128;
+const TREE: usize = 640;
+
+fn weight_of_members(members: &Map<String, Value>) -> usize {
+    TREE + members.iter().map(|(name, value)| MEMBER + name.len() + weight_of(value)).sum::<usize>()
+}
+
+fn weight_of(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(|value| size_of::<Value>() + weight_of(value)).sum(),
+        Value::Object(members) => weight_of_members(members),
+    }
+}
+
+/// The same for what is still text: estimated from its punctuation, and rather too high.
+fn weight_when_read(text: &str) -> usize {
+    let of_byte = |byte: u8| match byte {
+        b'{' => TREE,
+        b':' => MEMBER,
+        b',' | b'[' => 2 * size_of::<Value>(),
+        _ => 1,
+    };
+    text.bytes().map(of_byte).sum()
 }
 
 impl fmt::Debug for AccessToken {
@@ -243,6 +306,19 @@ impl AccessTokenBuilder {
     /// When it was issued.
     pub fn issued_at(mut self, at: SystemTime) -> Self {
         self.inner.issued_at = Some(at);
+        self
+    }
+
+    /// When it begins to count.
+    pub fn not_before(mut self, at: SystemTime) -> Self {
+        self.inner.not_before = Some(at);
+        self
+    }
+
+    /// Notes something by which an unchanged answer is recognised, an `ETag` for example. A cache hands it back with the
+    /// token to [`TokenVerifier::revalidate`](crate::TokenVerifier::revalidate).
+    pub fn validator(mut self, validator: impl Into<Box<str>>) -> Self {
+        self.inner.validator = Some(validator.into());
         self
     }
 

@@ -67,6 +67,7 @@ pub mod readme {}
 pub mod access_token;
 pub mod algorithm;
 pub mod bearer_token;
+pub mod cache;
 pub mod challenge;
 pub mod client;
 pub mod clock;
@@ -83,16 +84,19 @@ pub mod testing;
 pub mod verifier;
 
 mod answer;
+mod caught;
 mod deadline;
 mod endpoint;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod json;
 mod log;
 mod passed;
+mod sync;
 
 pub use self::access_token::AccessToken;
 pub use self::algorithm::Algorithm;
 pub use self::bearer_token::BearerToken;
+pub use self::cache::CacheLayer;
 pub use self::error::{BuildError, Rejection, VerifyError};
 pub use self::middleware::AuthLayer;
 pub use self::scope::ScopeSet;

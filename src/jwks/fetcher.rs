@@ -1,12 +1,11 @@
 //! Keeps the keys of one issuer fresh: one fetch at a time, never in the way of a token whose key is known.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::Uri;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 
 use super::KeysAtHand;
 use super::discovery::{FetchedKeys, Issuer};
@@ -17,6 +16,7 @@ use crate::clock::Clock;
 use crate::deadline::within;
 use crate::error::{VerifyError, VerifyErrorKind};
 use crate::log::{Causes, Escaped, TARGET};
+use crate::sync::{AtomicU64, RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
@@ -121,6 +121,14 @@ impl KeyFetcher {
             return Ok(());
         }
         state.fetch_is_allowed(now, settings)
+    }
+
+    /// The rejection of a token whose key is not among fresh keys, with the time after which they may be others.
+    pub(crate) fn not_found(&self, missed: &KeysAtHand) -> VerifyError {
+        let cooling =
+            self.may_help(missed).err().filter(|error| error.kind() == VerifyErrorKind::KeyNotFound);
+        let over = || VerifyError::rejected(VerifyErrorKind::KeyNotFound).retry_after(Duration::ZERO);
+        cooling.unwrap_or_else(over)
     }
 
     /// Waits for newer keys than the given ones: for the fetch that runs, or for a new one.
@@ -359,10 +367,11 @@ impl State {
             let waiting = || VerifyError::unavailable("the last fetch of the keys failed").retry_after(wait);
             return if wait.is_zero() { Ok(()) } else { Err(waiting()) };
         }
-        let cooling = |keys: &Keys| now.saturating_duration_since(keys.fetched_at) < settings.cooldown;
-        if self.keys.as_ref().is_some_and(cooling) {
-            return Err(VerifyError::rejected(VerifyErrorKind::KeyNotFound));
-        }
-        Ok(())
+        let since = |keys: &Keys| now.saturating_duration_since(keys.fetched_at);
+        let wait =
+            self.keys.as_ref().map_or(Duration::ZERO, |keys| settings.cooldown.saturating_sub(since(keys)));
+        // Whoever remembers this may do so until the issuer can be asked again.
+        let unknown = || VerifyError::rejected(VerifyErrorKind::KeyNotFound).retry_after(wait);
+        if wait.is_zero() { Ok(()) } else { Err(unknown()) }
     }
 }

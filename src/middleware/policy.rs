@@ -1,11 +1,10 @@
 //! Admit or reject: the decision, and its answer.
 
 use std::any::type_name;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -16,6 +15,7 @@ use super::decision_log::DecisionLog;
 use crate::access_token::AccessToken;
 use crate::answer::{self, RejectionBody};
 use crate::bearer_token::BearerToken;
+use crate::caught::caught;
 use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::deadline::within;
@@ -93,15 +93,9 @@ impl<V: TokenVerifier> Policy<V> {
 
     /// Asks the verifier within the time limit. A panic in it is an answer too: nobody can tell.
     async fn verify(&self, bearer: &BearerToken) -> Verdict {
-        let mut verification = pin!(async {
-            let verdict = within(self.timeout, self.verifier.verify(bearer)).await;
-            verdict.unwrap_or_else(|| Err(VerifyError::unavailable("the verification took too long")))
-        });
-        poll_fn(|context| {
-            let polled = catch_unwind(AssertUnwindSafe(|| verification.as_mut().poll(context)));
-            polled.unwrap_or_else(|_| Poll::Ready(Err(panicked())))
-        })
-        .await
+        let verdict = caught(within(self.timeout, async { self.verifier.verify(bearer).await })).await;
+        let late = || Err(VerifyError::unavailable("the verification took too long"));
+        verdict.map_or_else(|| Err(panicked()), |verdict| verdict.unwrap_or_else(late))
     }
 
     /// Steps 4 and 5, on every request, whatever the verifier remembered.

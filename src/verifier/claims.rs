@@ -75,8 +75,15 @@ pub(crate) struct Checked<'a> {
     audiences: Option<Value<'a>>,
     // Checked for its type alone; a set is made of it when the signature has been found good.
     scopes: Option<Value<'a>>,
+    dates: Dates,
+}
+
+/// When a token begins, ends and was issued.
+#[derive(Debug)]
+struct Dates {
     expires_at: Option<SystemTime>,
     issued_at: Option<SystemTime>,
+    not_before: Option<SystemTime>,
 }
 
 /// The unverified issuer, as a hint whose token this may be.
@@ -97,7 +104,7 @@ impl Rules {
             return Err(Issuer);
         }
         let audiences = self.audiences(&claims)?;
-        let (expires_at, issued_at) = self.dates(&claims, now)?;
+        let dates = self.dates(&claims, now)?;
         self.check_class(&claims)?;
         if !self.required.iter().all(|name| claims.get(name).is_some_and(|value| value.text() != "null")) {
             return Err(Claim);
@@ -111,8 +118,7 @@ impl Rules {
             issuer,
             audiences,
             scopes: scope_claim(&claims)?,
-            expires_at,
-            issued_at,
+            dates,
         })
     }
 
@@ -124,12 +130,8 @@ impl Rules {
         if readable && named { Ok(audiences) } else { Err(Audience) }
     }
 
-    fn dates(
-        &self,
-        claims: &Object<'_>,
-        now: SystemTime,
-    ) -> Result<(Option<SystemTime>, Option<SystemTime>), VerifyErrorKind> {
-        let expires = date(claims, "exp")?;
+    fn dates(&self, claims: &Object<'_>, now: SystemTime) -> Result<Dates, VerifyErrorKind> {
+        let mut expires = date(claims, "exp")?;
         let not_before = date(claims, "nbf")?;
         let issued = date(claims, "iat")?;
         // A clock before 1970 can judge nothing.
@@ -148,13 +150,15 @@ impl Rules {
             return Err(Claim);
         }
         if let Some(max_age) = self.max_token_age {
-            let age = now.saturating_sub(issued.ok_or(Claim)?);
-            if age >= max_age.saturating_add(self.leeway) {
+            // For us it ends there, also for who remembers it.
+            let end = issued.ok_or(Claim)?.saturating_add(max_age);
+            expires = Some(expires.map_or(end, |expires| expires.min(end)));
+            if now >= end.saturating_add(self.leeway) {
                 return Err(Expired);
             }
         }
         let at = |date: Option<Duration>| date.and_then(|date| SystemTime::UNIX_EPOCH.checked_add(date));
-        Ok((at(expires), at(issued)))
+        Ok(Dates { expires_at: at(expires), issued_at: at(issued), not_before: at(not_before) })
     }
 
     /// Refuses tokens that were made for something else, or that need a proof which a bearer does not give.
@@ -183,8 +187,10 @@ impl Rules {
         token = checked.subject.into_iter().fold(token, |token, subject| token.subject(subject));
         token = checked.client.into_iter().fold(token, |token, client| token.client(client));
         token = checked.token_id.into_iter().fold(token, |token, id| token.token_id(id));
-        token = checked.expires_at.into_iter().fold(token, |token, at| token.expires_at(at));
-        checked.issued_at.into_iter().fold(token, |token, at| token.issued_at(at))
+        let Dates { expires_at, issued_at, not_before } = checked.dates;
+        token = expires_at.into_iter().fold(token, |token, at| token.expires_at(at));
+        token = not_before.into_iter().fold(token, |token, at| token.not_before(at));
+        issued_at.into_iter().fold(token, |token, at| token.issued_at(at))
     }
 }
 

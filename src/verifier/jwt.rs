@@ -136,7 +136,7 @@ impl TokenVerifier for JwtVerifier {
         // Time has passed, and the keys are others.
         match self.step(token, self.inner.clock.now()) {
             Step::Done(verdict) => verdict,
-            Step::KeyWanted(keys) if keys.set.is_some() => Err(VerifyErrorKind::KeyNotFound.into()),
+            Step::KeyWanted(missed) if missed.set.is_some() => Err(keys.not_found(&missed)),
             Step::KeyWanted(_) => Err(VerifyError::unavailable("the keys are too old")),
         }
     }

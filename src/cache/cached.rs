@@ -1,0 +1,233 @@
+//! `Cached`: a verifier that remembers.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::runtime::Handle;
+
+use super::core::Core;
+use super::counters::Event;
+use super::digest::TokenDigest;
+use super::entry::{Moment, Origin};
+use super::flights::{Boarding, Flight, Landing};
+use super::handle::CacheHandle;
+use super::limit::Place;
+use super::memory::Recalled;
+use crate::access_token::AccessToken;
+use crate::bearer_token::BearerToken;
+use crate::error::{VerifyError, VerifyErrorKind};
+use crate::verifier::{TokenVerifier, Verdict};
+
+/// How often a verdict that needed no waiting is looked for again because something was invalidated meanwhile.
+const ATTEMPTS: usize = 4;
+
+/// A verifier around another one that remembers its verdicts. Made by [`CacheLayer`](super::CacheLayer).
+///
+/// Clones share what is remembered.
+pub struct Cached<V> {
+    inner: Arc<Inner<V>>,
+}
+
+struct Inner<V> {
+    verifier: V,
+    core: Arc<Core>,
+}
+
+impl<V> Cached<V> {
+    pub(super) fn new(verifier: V, core: Core) -> Self {
+        Self { inner: Arc::new(Inner { verifier, core: Arc::new(core) }) }
+    }
+
+    /// The handle to invalidate and to count by. It works from anywhere, and is taken before the verifier goes into a layer.
+    #[must_use]
+    pub fn handle(&self) -> CacheHandle {
+        CacheHandle::new(Arc::clone(&self.inner.core))
+    }
+}
+
+impl<V: TokenVerifier + 'static> TokenVerifier for Cached<V> {
+    async fn verify(&self, token: &BearerToken) -> Verdict {
+        self.find_out(token, None).await
+    }
+
+    fn verify_now(&self, token: &BearerToken, now: SystemTime) -> Option<Verdict> {
+        let core = &self.inner.core;
+        let digest = core.digest(token);
+        let now = Moment { wall: now, instant: core.clock.instant() };
+        match self.recall(&digest, now) {
+            Some((verdict, false)) => Some(verdict),
+            Some((verdict, true)) => {
+                self.refresh(token, digest, now);
+                Some(verdict)
+            }
+            // A token that hits was checked before; what is malformed is not worth remembering.
+            None if token.check().is_err() => Some(Err(VerifyError::rejected(VerifyErrorKind::Malformed))),
+            None => self.find_out_now(token, &digest, now),
+        }
+    }
+
+    fn recognises(&self, token: &BearerToken) -> bool {
+        self.inner.verifier.recognises(token)
+    }
+
+    async fn revalidate(&self, token: &BearerToken, last: &AccessToken) -> Verdict {
+        self.find_out(token, Some(last)).await
+    }
+
+    fn generation(&self) -> u64 {
+        self.inner.verifier.generation()
+    }
+
+    fn issuers(&self) -> Vec<Arc<str>> {
+        self.inner.verifier.issuers()
+    }
+}
+
+impl<V: TokenVerifier + 'static> Cached<V> {
+    /// What is remembered of a token, and whether it is time to verify it again.
+    fn recall(&self, digest: &TokenDigest, now: Moment) -> Option<(Verdict, bool)> {
+        let Inner { verifier, core } = &*self.inner;
+        match core.memory.recall(digest, now, verifier.generation()) {
+            Recalled::Good(token, is_due) => {
+                core.counters.count(Event::Hit);
+                Some((Ok(token), is_due))
+            }
+            Recalled::Bad(error) => {
+                core.counters.count(Event::RejectedFromMemory);
+                Some((Err(error), false))
+            }
+            Recalled::Nothing => None,
+        }
+    }
+
+    /// Asks a verifier that may answer without waiting. That needs no flight: what is done twice costs microseconds.
+    fn find_out_now(&self, token: &BearerToken, digest: &TokenDigest, now: Moment) -> Option<Verdict> {
+        let Inner { verifier, core } = &*self.inner;
+        for _ in 0..ATTEMPTS {
+            let since = core.flights.stamp(digest);
+            let origin = Origin { instant: now.instant, generation: verifier.generation() };
+            let verdict = verifier.verify_now(token, now.wall)?;
+            let settle = || core.settle(digest, verdict, origin, now);
+            if let Some(verdict) = core.flights.settle(digest, since, settle) {
+                core.counters.count(Event::Miss);
+                core.sweep(now, origin.generation);
+                return Some(verdict);
+            }
+        }
+        None
+    }
+
+    /// The miss path: joins the flight for this token, or opens it.
+    async fn find_out(&self, token: &BearerToken, last: Option<&AccessToken>) -> Verdict {
+        let core = &self.inner.core;
+        let digest = core.digest(token);
+        let mut is_counted = false;
+        let mut count = |event| {
+            // Once for each who asks, however often what they wait for is invalidated.
+            if !std::mem::replace(&mut is_counted, true) {
+                core.counters.count(event);
+            }
+        };
+        loop {
+            let now = core.moment();
+            // Who asks for a new verdict does not want the old one.
+            let look = || if last.is_none() { self.recall(&digest, now) } else { None };
+            if let Some((verdict, is_due)) = look() {
+                if is_due {
+                    self.refresh(token, digest, now);
+                }
+                return verdict;
+            }
+            let (waiter, is_own) = match core.flights.board(digest, now.instant, look) {
+                Boarding::Known((verdict, _)) => return verdict,
+                Boarding::Joined(waiter) => {
+                    count(Event::Joined);
+                    (waiter, false)
+                }
+                Boarding::Opened(flight) => {
+                    count(Event::Miss);
+                    let waiter = flight.waiter();
+                    let fly = self.clone().fly(flight, token.clone(), last.cloned(), None);
+                    match Handle::try_current() {
+                        // A task of its own: a caller who goes away takes nothing with it.
+                        Ok(runtime) => drop(runtime.spawn(fly)),
+                        Err(_) => Box::pin(fly).await,
+                    }
+                    (waiter, true)
+                }
+            };
+            match core.landing(waiter).await {
+                Some(Landing::Answer(verdict, stamp)) if core.may_be_given(&digest, &verdict, stamp) => {
+                    return verdict;
+                }
+                Some(Landing::Lost) if is_own => {
+                    return Err(VerifyError::unavailable("the runtime is shutting down"));
+                }
+                Some(Landing::Answer(..) | Landing::Lost | Landing::Void) => {}
+                None => return Err(VerifyError::unavailable("the verification does not end")),
+            }
+        }
+    }
+
+    /// Verifies a token again in the background, while its entry goes on serving.
+    #[cold]
+    fn refresh(&self, token: &BearerToken, digest: TokenDigest, now: Moment) {
+        let core = &self.inner.core;
+        let Ok(runtime) = Handle::try_current() else { return };
+        let is_taken = || (!core.memory.claim_refresh(&digest, now.instant)).then_some(());
+        let Boarding::Opened(flight) = core.flights.board(digest, now.instant, is_taken) else { return };
+        // Nobody waits for it, and it takes no place from those who do.
+        let Some(place) = core.limit.free_place() else { return };
+        core.counters.count(Event::Refreshed);
+        runtime.spawn(self.clone().fly(flight, token.clone(), None, Some(place)));
+    }
+
+    /// Finds out what is to be said of a token, and announces it.
+    async fn fly(
+        self,
+        flight: Flight<Verdict>,
+        token: BearerToken,
+        last: Option<AccessToken>,
+        place: Option<Place>,
+    ) {
+        let Inner { verifier, core } = &*self.inner;
+        let (place, flight) = match place {
+            Some(place) => (place, flight),
+            None => match core.turn(flight).await {
+                Some(turn) => turn,
+                None => return,
+            },
+        };
+        let in_flight = core.counters.in_flight();
+        let digest = *flight.digest();
+        let began = core.moment();
+        let origin = Origin { instant: began.instant, generation: verifier.generation() };
+        let last = last.or_else(|| core.memory.last(&digest, began.wall, origin.generation));
+        let verification = async {
+            match &last {
+                Some(last) => verifier.revalidate(&token, last).await,
+                None => verifier.verify(&token).await,
+            }
+        };
+        let verdict = core.ask(verification).await;
+        drop((place, in_flight));
+        let now = core.moment();
+        let principal = verdict.as_ref().ok().and_then(AccessToken::principal);
+        let about = principal.map(|principal| core.flights.mark(&principal));
+        flight.land(about, || core.settle(&digest, verdict, origin, now));
+        core.sweep(now, origin.generation);
+    }
+}
+
+impl<V> Clone for Cached<V> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<V> fmt::Debug for Cached<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cached").field("cache", &self.handle()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,172 @@
+//! What the clones of a cache and its handles share, whatever the verifier is.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use super::bounds::Bounds;
+use super::counters::{Counters, Event};
+use super::digest::{Digester, TokenDigest};
+use super::entry::{Moment, Origin};
+use super::flights::{Flight, Flights, Landing, Stamp, Waiter};
+use super::limit::{Limit, Place};
+use super::memory::Memory;
+use crate::access_token::Principal;
+use crate::bearer_token::BearerToken;
+use crate::caught::caught;
+use crate::clock::Clock;
+use crate::deadline::within;
+use crate::error::{VerifyError, VerifyErrorKind};
+use crate::verifier::Verdict;
+
+/// How much longer than its limits a flight is waited for.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What a cache was set up with.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) name: Arc<str>,
+    pub(super) bounds: Bounds,
+    pub(super) timeout: Duration,
+    pub(super) max_upstream_calls: usize,
+    pub(super) max_wait: Duration,
+    pub(super) max_waiting: usize,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+pub(super) struct Core {
+    pub(super) memory: Memory,
+    pub(super) flights: Arc<Flights<Verdict>>,
+    pub(super) limit: Limit,
+    pub(super) counters: Arc<Counters>,
+    pub(super) clock: Arc<dyn Clock>,
+    digester: Digester,
+    timeout: Duration,
+    lifetime: Duration,
+}
+
+impl Core {
+    pub(super) fn new(settings: Settings) -> Self {
+        let counters = Arc::new(Counters::new(settings.name));
+        let lifetime = settings.timeout + settings.max_wait + GRACE;
+        Self {
+            memory: Memory::new(settings.bounds, Arc::clone(&counters), settings.clock.instant()),
+            flights: Arc::new(Flights::new(lifetime)),
+            limit: Limit::new(settings.max_upstream_calls, settings.max_waiting, settings.max_wait),
+            counters,
+            clock: settings.clock,
+            digester: Digester::new(),
+            timeout: settings.timeout,
+            lifetime,
+        }
+    }
+
+    pub(super) fn digest(&self, token: &BearerToken) -> TokenDigest {
+        self.digester.digest(token.as_bytes())
+    }
+
+    pub(super) fn moment(&self) -> Moment {
+        Moment { wall: self.clock.now(), instant: self.clock.instant() }
+    }
+
+    /// Waits for a place among the upstream calls. None: the flight has ended without one.
+    pub(super) async fn turn(&self, mut flight: Flight<Verdict>) -> Option<(Place, Flight<Verdict>)> {
+        let mut place = pin!(self.limit.place());
+        loop {
+            let turn = {
+                let mut abandoned = pin!(flight.abandoned());
+                poll_fn(|context| match place.as_mut().poll(context) {
+                    Poll::Ready(place) => Poll::Ready(Some(place)),
+                    Poll::Pending => abandoned.as_mut().poll(context).map(|()| None),
+                })
+                .await
+            };
+            match turn {
+                Some(Some(place)) => return Some((place, flight)),
+                Some(None) => {
+                    self.counters.count(Event::TurnedAway);
+                    flight
+                        .land(None, || Err(VerifyError::unavailable("too many verifications are under way")));
+                    return None;
+                }
+                // Nobody is left who wants to know.
+                None => match flight.leave_if_abandoned() {
+                    Ok(()) => return None,
+                    Err(joined) => flight = joined,
+                },
+            }
+        }
+    }
+
+    /// Asks a verifier, for no longer than a flight may take, whatever happens in there.
+    pub(super) async fn ask(&self, verification: impl Future<Output = Verdict>) -> Verdict {
+        match caught(within(self.timeout, verification)).await {
+            Some(Some(verdict)) => verdict,
+            Some(None) => Err(VerifyError::unavailable("the verification took too long")),
+            None => Err(VerifyError::misconfigured("the verifier panicked")),
+        }
+    }
+
+    /// Waits for the end of a flight. None: it does not end.
+    pub(super) async fn landing(&self, waiter: Waiter<Verdict>) -> Option<Landing<Verdict>> {
+        within(self.lifetime, waiter.landing()).await
+    }
+
+    /// Drops now and then what no longer counts, where it is in nobody's way.
+    pub(super) fn sweep(self: &Arc<Self>, now: Moment, generation: u64) {
+        if !self.memory.sweep_is_due(now.instant) {
+            return;
+        }
+        let core = Arc::clone(self);
+        let sweep = move || core.memory.sweep(now, generation);
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(sweep)),
+            Err(_) => sweep(),
+        }
+    }
+
+    /// Remembers what was found out, and returns what is to be said of the token.
+    pub(super) fn settle(
+        &self,
+        digest: &TokenDigest,
+        verdict: Verdict,
+        origin: Origin,
+        now: Moment,
+    ) -> Verdict {
+        let is_failure = verdict.is_err();
+        let settled = self.memory.settle(digest, verdict, origin, now);
+        if is_failure && settled.is_ok() {
+            self.counters.count(Event::ServedStale);
+        }
+        settled
+    }
+
+    /// Whether an answer may still be given to somebody who waited. What was invalidated after it was announced may not.
+    pub(super) fn may_be_given(&self, digest: &TokenDigest, verdict: &Verdict, stamp: Stamp) -> bool {
+        let is_open = |error: &VerifyError| error.kind() == VerifyErrorKind::Unavailable;
+        verdict.as_ref().is_err_and(is_open) || self.flights.stamp(digest) == stamp
+    }
+
+    pub(super) fn invalidate(&self, digest: &TokenDigest) {
+        // First those who are about to remember something, then what is remembered.
+        self.flights.void(digest);
+        self.memory.forget(digest);
+        self.counters.count(Event::Invalidated);
+    }
+
+    pub(super) fn invalidate_principal(&self, principal: &Principal<'_>) {
+        self.flights.void_principal(principal);
+        self.memory.forget_principal(principal);
+        self.counters.count(Event::Invalidated);
+    }
+
+    pub(super) fn clear(&self) {
+        self.flights.void_all();
+        self.memory.clear();
+        self.counters.count(Event::Invalidated);
+    }
+}

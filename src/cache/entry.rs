@@ -1,0 +1,55 @@
+//! One entry of a cache, and when it counts.
+
+use std::time::{Instant, SystemTime};
+
+use crate::access_token::AccessToken;
+use crate::error::VerifyErrorKind;
+
+/// Both clocks, read once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) wall: SystemTime,
+    pub(super) instant: Instant,
+}
+
+/// When a verification began. What it brings is at least as new as that.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    pub(super) instant: Instant,
+    pub(super) generation: u64,
+}
+
+/// A token that was vouched for.
+#[derive(Clone)]
+pub(super) struct Vouched {
+    pub(super) token: AccessToken,
+    pub(super) generation: u64,
+    pub(super) bytes: u64,
+    pub(super) fresh_until: Instant,
+    pub(super) stale_until: Instant,
+    pub(super) refresh_from: Instant,
+    // The last attempt to verify it again found nobody who could tell.
+    pub(super) is_doubtful: bool,
+}
+
+/// A token that was rejected.
+#[derive(Clone)]
+pub(super) struct Refused {
+    pub(super) kind: VerifyErrorKind,
+    pub(super) generation: u64,
+    pub(super) until: Instant,
+}
+
+impl Vouched {
+    /// D5 of every hit: neither past its time, nor past its expiry, nor of an older generation of keys.
+    pub(super) fn serves(&self, now: Moment, generation: u64) -> bool {
+        let until = if self.is_doubtful { self.stale_until } else { self.fresh_until };
+        now.instant < until && self.generation == generation && self.token.is_current(now.wall)
+    }
+}
+
+impl Refused {
+    pub(super) fn serves(&self, now: Moment, generation: u64) -> bool {
+        now.instant < self.until && self.generation == generation
+    }
+}

@@ -1,0 +1,308 @@
+//! Which tokens are being verified, so that each is verified once however many ask.
+//!
+//! 1. A flight is opened by the first who asks for a token that is not remembered, after a second look under the lock.
+//! 2. Whoever asks meanwhile joins it. Nobody holds a lock while waiting.
+//! 3. It lands once: what it brings is remembered and announced, unless it was invalidated meanwhile.
+//! 4. However it ends, by an answer, a panic or the end of a runtime, it leaves, and who waits is told.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::digest::{AsItIs, TokenDigest};
+use crate::access_token::Principal;
+use crate::sync::{AtomicU64, Mutex, MutexGuard, watch};
+
+/// Tokens are spread over as many locks, so that two seldom meet.
+const SHARDS: usize = 64;
+/// So many invalidated principals are kept for a shard before those that no flight needs any more are dropped.
+const MANY: usize = 1_024;
+
+/// What a flight tells those who wait for it. None: it has not ended.
+type News<A> = Option<Landing<A>>;
+
+/// How a flight ended.
+#[derive(Clone)]
+pub(super) enum Landing<A> {
+    /// With this answer. It counts as long as the stamp is still that of its token.
+    Answer(A, Stamp),
+    /// Without one: whoever had to find out is gone, together with the runtime.
+    Lost,
+    /// Without one that may be used: it was invalidated, or took longer than it may.
+    Void,
+}
+
+/// Tells whether anything was invalidated since it was taken.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Stamp(u64);
+
+/// Stands for a principal. That two share one costs no more than a verification.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Mark(u64);
+
+/// All flights of one cache.
+pub(super) struct Flights<A> {
+    shards: Box<[Shard<A>]>,
+    principals: RandomState,
+    /// A flight that is older than this does not count any more: its runtime stands still.
+    lifetime: Duration,
+}
+
+struct Shard<A> {
+    state: Mutex<State<A>>,
+    invalidations: AtomicU64,
+}
+
+struct State<A> {
+    flights: HashMap<TokenDigest, Slot<A>, AsItIs>,
+    opened: u64,
+    // When a principal was last invalidated, for as long as a flight is older than that.
+    revoked: HashMap<Mark, Stamp>,
+}
+
+struct Slot<A> {
+    number: u64,
+    opened_at: Instant,
+    stamp: Stamp,
+    news: Arc<watch::Sender<News<A>>>,
+}
+
+/// What the one who asks gets.
+pub(super) enum Boarding<A, K> {
+    /// It is known by now.
+    Known(K),
+    /// Somebody else is on it.
+    Joined(Waiter<A>),
+    /// It has to be found out.
+    Opened(Flight<A>),
+}
+
+/// The duty to find something out.
+pub(super) struct Flight<A> {
+    flights: Arc<Flights<A>>,
+    digest: TokenDigest,
+    number: u64,
+    news: Arc<watch::Sender<News<A>>>,
+    has_landed: bool,
+}
+
+/// Waits for a flight to end.
+pub(super) struct Waiter<A>(watch::Receiver<News<A>>);
+
+impl<A> Flights<A> {
+    pub(super) fn new(lifetime: Duration) -> Self {
+        let shard = || Shard {
+            state: Mutex::new(State { flights: HashMap::default(), opened: 0, revoked: HashMap::new() }),
+            invalidations: AtomicU64::new(0),
+        };
+        let shards = (0..SHARDS).map(|_| shard()).collect();
+        Self { shards, principals: RandomState::new(), lifetime }
+    }
+
+    /// Joins the flight for a token, or opens one unless a second look finds that there is no need.
+    pub(super) fn board<K>(
+        self: &Arc<Self>,
+        digest: TokenDigest,
+        now: Instant,
+        second_look: impl FnOnce() -> Option<K>,
+    ) -> Boarding<A, K> {
+        let shard = self.shard(&digest);
+        let mut state = shard.lock();
+        if let Some(slot) = state.flights.get(&digest)
+            && now.saturating_duration_since(slot.opened_at) < self.lifetime
+        {
+            return Boarding::Joined(Waiter(slot.news.subscribe()));
+        }
+        if let Some(known) = second_look() {
+            return Boarding::Known(known);
+        }
+        let news = Arc::new(watch::Sender::new(None));
+        state.opened += 1;
+        let number = state.opened;
+        let slot = Slot { number, opened_at: now, stamp: shard.stamp(), news: Arc::clone(&news) };
+        let overdue = state.flights.insert(digest, slot);
+        drop(state);
+        overdue.inspect(Slot::send_away);
+        Boarding::Opened(Flight { flights: Arc::clone(self), digest, number, news, has_landed: false })
+    }
+
+    /// When somebody finds something out without a flight: what it brings counts if nothing was invalidated since.
+    pub(super) fn stamp(&self, digest: &TokenDigest) -> Stamp {
+        self.shard(digest).stamp()
+    }
+
+    /// Settles what was found out without a flight, unless something was invalidated since.
+    pub(super) fn settle<R>(
+        &self,
+        digest: &TokenDigest,
+        since: Stamp,
+        settle: impl FnOnce() -> R,
+    ) -> Option<R> {
+        let shard = self.shard(digest);
+        let state = shard.lock();
+        let settled = (shard.stamp() == since).then(settle);
+        drop(state);
+        settled
+    }
+
+    /// After this, no flight for the token that is under way brings an answer that is used.
+    pub(super) fn void(&self, digest: &TokenDigest) {
+        let shard = self.shard(digest);
+        let mut state = shard.lock();
+        shard.invalidated();
+        let slot = state.flights.remove(digest);
+        drop(state);
+        slot.inspect(Slot::send_away);
+    }
+
+    /// After this, no flight that is under way brings an answer about the principal that is used.
+    pub(super) fn void_principal(&self, principal: &Principal<'_>) {
+        let mark = self.mark(principal);
+        for shard in &self.shards {
+            let mut state = shard.lock();
+            let stamp = shard.invalidated();
+            if !state.flights.is_empty() {
+                state.revoked.insert(mark, stamp);
+                state.forget_what_is_over();
+            }
+        }
+    }
+
+    /// After this, no flight that is under way brings an answer that is used.
+    pub(super) fn void_all(&self) {
+        for shard in &self.shards {
+            let mut state = shard.lock();
+            shard.invalidated();
+            let slots = std::mem::take(&mut state.flights);
+            drop(state);
+            slots.values().for_each(Slot::send_away);
+        }
+    }
+
+    /// What a principal is known by here.
+    pub(super) fn mark(&self, principal: &Principal<'_>) -> Mark {
+        Mark(self.principals.hash_one(principal))
+    }
+
+    /// How many flights are under way.
+    pub(super) fn count(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().flights.len()).sum()
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "there are as many shards as the remainder has values")]
+    fn shard(&self, digest: &TokenDigest) -> &Shard<A> {
+        let index = AsItIs::default().hash_one(digest) % SHARDS as u64;
+        &self.shards[usize::try_from(index).unwrap_or_default()]
+    }
+}
+
+impl<A> Shard<A> {
+    // A panic while the lock is held leaves nothing half done: each change is one assignment.
+    fn lock(&self) -> MutexGuard<'_, State<A>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stamp(&self) -> Stamp {
+        Stamp(self.invalidations.load(Ordering::Acquire))
+    }
+
+    /// Called under the lock.
+    fn invalidated(&self) -> Stamp {
+        Stamp(self.invalidations.fetch_add(1, Ordering::AcqRel) + 1)
+    }
+}
+
+impl<A> State<A> {
+    fn is_revoked(&self, principal: Mark, since: Stamp) -> bool {
+        self.revoked.get(&principal).is_some_and(|at| *at > since)
+    }
+
+    fn leave(&mut self, digest: &TokenDigest, number: u64) -> Option<Slot<A>> {
+        let slot = match self.flights.get(digest) {
+            Some(slot) if slot.number == number => self.flights.remove(digest),
+            _ => None,
+        };
+        if self.flights.is_empty() {
+            self.revoked = HashMap::new();
+        }
+        slot
+    }
+
+    fn forget_what_is_over(&mut self) {
+        if self.revoked.len() >= MANY
+            && let Some(oldest) = self.flights.values().map(|slot| slot.stamp).min()
+        {
+            self.revoked.retain(|_, at| *at > oldest);
+        }
+    }
+}
+
+impl<A> Slot<A> {
+    fn send_away(&self) {
+        self.news.send_replace(Some(Landing::Void));
+    }
+}
+
+impl<A> Flight<A> {
+    pub(super) fn digest(&self) -> &TokenDigest {
+        &self.digest
+    }
+
+    /// Waits for its end, together with those who will have joined.
+    pub(super) fn waiter(&self) -> Waiter<A> {
+        Waiter(self.news.subscribe())
+    }
+
+    /// Returns when nobody waits any more.
+    pub(super) async fn abandoned(&self) {
+        self.news.closed().await;
+    }
+
+    /// Gives up, unless somebody waits.
+    pub(super) fn leave_if_abandoned(mut self) -> Result<(), Self> {
+        let mut state = self.flights.shard(&self.digest).lock();
+        // Nobody joins but under the lock.
+        if self.news.receiver_count() > 0 {
+            drop(state);
+            return Err(self);
+        }
+        state.leave(&self.digest, self.number);
+        drop(state);
+        self.has_landed = true;
+        Ok(())
+    }
+
+    /// Announces the answer as `settle` leaves it, unless it was invalidated while it was looked for.
+    pub(super) fn land(mut self, about: Option<Mark>, settle: impl FnOnce() -> A) {
+        let shard = self.flights.shard(&self.digest);
+        let mut state = shard.lock();
+        let slot = state.flights.get(&self.digest).filter(|slot| slot.number == self.number);
+        let revoked = |slot: &Slot<A>| about.is_some_and(|mark| state.is_revoked(mark, slot.stamp));
+        let landing = match slot {
+            Some(slot) if !revoked(slot) => Landing::Answer(settle(), shard.stamp()),
+            _ => Landing::Void,
+        };
+        state.leave(&self.digest, self.number);
+        drop(state);
+        self.news.send_replace(Some(landing));
+        self.has_landed = true;
+    }
+}
+
+impl<A> Drop for Flight<A> {
+    fn drop(&mut self) {
+        if !self.has_landed {
+            self.flights.shard(&self.digest).lock().leave(&self.digest, self.number);
+            self.news.send_replace(Some(Landing::Lost));
+        }
+    }
+}
+
+impl<A: Clone> Waiter<A> {
+    pub(super) async fn landing(mut self) -> Landing<A> {
+        let landed = self.0.wait_for(Option::is_some).await;
+        landed.ok().and_then(|news| news.clone()).unwrap_or(Landing::Lost)
+    }
+}

@@ -1,0 +1,60 @@
+//! How many verifications a cache has under way at once, and how many wait for their turn.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::deadline::within;
+
+/// The places of one cache.
+pub(super) struct Limit {
+    places: Arc<Semaphore>,
+    queue: AtomicUsize,
+    longest_queue: usize,
+    longest_wait: Duration,
+}
+
+/// A place. Dropped, it is free again.
+pub(super) struct Place {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Somebody in the queue.
+struct Turn<'a>(&'a AtomicUsize);
+
+impl Limit {
+    pub(super) fn new(places: usize, longest_queue: usize, longest_wait: Duration) -> Self {
+        let places = Arc::new(Semaphore::new(places));
+        Self { places, queue: AtomicUsize::new(0), longest_queue, longest_wait }
+    }
+
+    /// A place, if one is free and nobody else waits for it.
+    pub(super) fn free_place(&self) -> Option<Place> {
+        Arc::clone(&self.places).try_acquire_owned().ok().map(|permit| Place { _permit: permit })
+    }
+
+    /// Waits for a place. None: too many wait already, or it took too long.
+    pub(super) async fn place(&self) -> Option<Place> {
+        if let Some(place) = self.free_place() {
+            return Some(place);
+        }
+        let turn = self.queue_up()?;
+        let permit = within(self.longest_wait, Arc::clone(&self.places).acquire_owned()).await;
+        drop(turn);
+        permit.and_then(Result::ok).map(|permit| Place { _permit: permit })
+    }
+
+    fn queue_up(&self) -> Option<Turn<'_>> {
+        let turn = Turn(&self.queue);
+        let before = self.queue.fetch_add(1, Ordering::AcqRel);
+        (before < self.longest_queue).then_some(turn)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}

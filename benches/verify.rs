@@ -2,16 +2,16 @@
 //!
 //!     cargo bench --bench verify --all-features
 //!
-//! The candidates take turns in short rounds, so that a busy machine disturbs all of them alike; medians and their
-//! ratios are printed. Absolute figures differ from machine to machine, ratios hardly.
+//! Medians and their ratios are printed. Absolute figures differ from machine to machine, ratios hardly.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a benchmark talks, and ends when it cannot run"
 )]
 
-use std::hint::black_box;
-use std::time::{Duration, Instant, SystemTime};
+mod rounds;
+
+use std::time::SystemTime;
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
@@ -21,31 +21,9 @@ use tokio::runtime::Runtime;
 use tower_bearer::testing::TestIssuer;
 use tower_bearer::{Algorithm, BearerToken, JwtVerifier, TokenVerifier};
 
+use rounds::{Candidate, measure};
+
 const API: &str = "https://api.example.com";
-const ROUNDS: usize = 300;
-const ROUND: Duration = Duration::from_micros(400);
-
-type Candidate<'a> = (String, Box<dyn Fn() -> bool + 'a>);
-
-/// Medians in nanoseconds, in the order of the candidates.
-fn measure(candidates: &[Candidate<'_>]) -> Vec<f64> {
-    let mut samples = vec![Vec::with_capacity(ROUNDS); candidates.len()];
-    for _ in 0..ROUNDS {
-        for ((_, run), samples) in candidates.iter().zip(&mut samples) {
-            let (mut runs, started) = (0_u32, Instant::now());
-            while started.elapsed() < ROUND {
-                assert!(black_box(run()));
-                runs += 1;
-            }
-            samples.push(started.elapsed().as_secs_f64() * 1e9 / f64::from(runs));
-        }
-    }
-    let median = |mut samples: Vec<f64>| {
-        samples.sort_by(f64::total_cmp);
-        samples.get(ROUNDS / 2).copied().unwrap()
-    };
-    samples.into_iter().map(median).collect()
-}
 
 /// The signature check alone, with a key that was parsed before and a signature that was decoded before.
 fn bare<'a>(issuer: &TestIssuer, algorithm: Algorithm, token: &'a str) -> Candidate<'a> {

@@ -8,22 +8,31 @@
 
 use std::error::Error;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
+use axum::body::Body;
 use axum::routing::get;
 use axum::{Json, Router};
 use bytes::Bytes;
 use http::{Request, Response};
+use tokio::task::JoinSet;
+use tower::ServiceExt;
 use tower_bearer::client::{HttpClient, Limits, ReqwestClient};
 use tower_bearer::extract::Claims;
 use tower_bearer::jwks::RemoteJwks;
 use tower_bearer::testing::TestIssuer;
-use tower_bearer::{AuthLayer, JwtVerifier};
+use tower_bearer::verifier::Verdict;
+use tower_bearer::{AccessToken, AuthLayer, BearerToken, CacheLayer, JwtVerifier, TokenVerifier};
 
 const API: &str = "https://api.example.com";
 /// How soon an unknown key id may cause another fetch. The default, 30 seconds, is too long for a walk.
 const COOLDOWN: Duration = Duration::from_secs(1);
 
+/// Requests over which a cost is averaged.
+const HITS: u32 = 10_000;
+const HOUR: Duration = Duration::from_secs(3_600);
 const SERVED: (u16, &str) = (200, r#""sub":"alice""#);
 
 /// The claims that the handler wants, and no others.
@@ -36,6 +45,19 @@ struct Profile {
 
 async fn profile(Claims(profile): Claims<Profile>) -> Json<Profile> {
     Json(profile)
+}
+
+/// Asks somebody far away about every token, as a verifier of opaque tokens does.
+struct FarAway {
+    calls: Arc<AtomicU32>,
+}
+
+impl TokenVerifier for FarAway {
+    async fn verify(&self, _: &BearerToken) -> Verdict {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Ok(AccessToken::verified().subject("bob").expires_at(SystemTime::now() + HOUR).build())
+    }
 }
 
 /// The protected API: this is all that an application has to write.
@@ -119,6 +141,49 @@ async fn walk(issuer: &TestIssuer, url: String) -> Result<u32, Box<dyn Error>> {
     Ok(walk.surprises)
 }
 
+/// A cache between a service and a verifier that takes 300 ms.
+async fn walk_with_a_cache() -> Result<u32, Box<dyn Error>> {
+    let calls = Arc::new(AtomicU32::new(0));
+    let verifier = FarAway { calls: Arc::clone(&calls) }.cached(CacheLayer::new());
+    let cache = verifier.handle();
+    let handler = |token: AccessToken| async move { token.subject().unwrap_or("?").to_owned() };
+    let app = Router::new().route("/", get(handler)).layer(AuthLayer::new(verifier));
+    let send = |token: &str| {
+        let request = Request::get("/").header("authorization", format!("Bearer {token}"));
+        let (app, request) = (app.clone(), request.body(Body::empty()));
+        async move {
+            app.oneshot(request?)
+                .await
+                .map_or(Ok(false), |answer| Ok::<_, http::Error>(answer.status() == 200))
+        }
+    };
+    println!("\nA cache around a verifier that takes 300 ms.");
+    let started = Instant::now();
+    let mut served = u32::from(send("first").await?);
+    println!("  the first request: {} ms", started.elapsed().as_millis());
+    let started = Instant::now();
+    let mut burst = JoinSet::new();
+    (0..100).for_each(|_| drop(burst.spawn(send("another"))));
+    while let Some(answer) = burst.join_next().await {
+        served += u32::from(answer??);
+    }
+    let calls = calls.load(Ordering::SeqCst) - 1;
+    println!(
+        "  100 requests at once with another token: {} ms, {calls} upstream call",
+        started.elapsed().as_millis()
+    );
+    let started = Instant::now();
+    for _ in 0..HITS {
+        served += u32::from(send("first").await?);
+    }
+    println!(
+        "  a request with a known token: {:.2} µs, axum included{built}",
+        started.elapsed().as_secs_f64() * 1e6 / f64::from(HITS)
+    );
+    println!("  {:?}", cache.stats());
+    Ok(u32::from(calls != 1) + u32::from(served != 101 + HITS))
+}
+
 async fn serve(app: Router) -> Result<String, Box<dyn Error>> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/me", listener.local_addr()?);
@@ -132,12 +197,12 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let issuer = TestIssuer::start().await?;
     let url = serve(api(&issuer)?).await?;
 
-    let hour = std::time::SystemTime::now() + Duration::from_secs(3_600);
-    let token = issuer.token().audience(API).scope("profile:read").expires_at(hour).mint();
+    let token =
+        issuer.token().audience(API).scope("profile:read").expires_at(SystemTime::now() + HOUR).mint();
     println!("A protected API. In another terminal:\n\n  curl -i {url}\n");
     println!("  curl -i {url} -H 'Authorization: Bearer {token}'");
 
-    let surprises = walk(&issuer, url).await?;
+    let surprises = walk(&issuer, url).await? + walk_with_a_cache().await?;
     if once {
         return Ok(if surprises == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }

@@ -141,9 +141,12 @@ impl AccessToken {
     ///
     /// The moment of expiry itself is past it ([RFC 7519 §4.1.4](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.4)).
     #[must_use]
+    #[inline]
     pub fn is_expired(&self, now: SystemTime) -> bool {
-        let end = self.inner.expires_at.map(|at| at.checked_add(self.inner.leeway).unwrap_or(at));
-        end.is_some_and(|end| now >= end)
+        self.inner.expires_at.is_some_and(|at| {
+            // Adding to a date is not for nothing, and most tokens have time left.
+            now >= at && at.checked_add(self.inner.leeway).is_none_or(|end| now >= end)
+        })
     }
 
     /// When it begins to count. None if the issuer set no beginning.
@@ -154,6 +157,7 @@ impl AccessToken {
 
     /// Whether a verdict of some time ago may still be given: not after the expiry, which needs the verifier's leeway, and
     /// not before the beginning.
+    #[inline]
     pub(crate) fn is_current(&self, now: SystemTime) -> bool {
         let has_begun = |at: SystemTime| at.checked_sub(self.inner.leeway).is_none_or(|from| from <= now);
         self.inner.expires_at.is_none_or(|at| now < at) && self.inner.not_before.is_none_or(has_begun)

@@ -31,7 +31,8 @@
 //! | nobody can tell: the provider is down, or answers nonsense | 503 with `Retry-After`, so that clients keep their tokens |
 //! | a good token | the handler runs |
 //!
-//! The [`middleware`] module has the whole law, [`verifier`] how to write a verifier of your own.
+//! The [`middleware`] module has the whole law, [`verifier`] how to write a verifier of your own, [`cache`] how verdicts
+//! are remembered: `verifier.cached(CacheLayer::new())` is all it takes.
 //!
 //! # Features
 //!
@@ -42,9 +43,10 @@
 //! | `rust-crypto` | | signatures in pure Rust: slower, RSA up to 4096 bits; used if `aws-lc-rs` is off |
 //! | `reqwest` | yes | the client that fetches keys |
 //! | `axum` | yes | `AccessToken`, `Option<AccessToken>` and `Claims<T>` as arguments of handlers |
+//! | `metrics` | | the counters of caches for the facade of that name |
 //! | `testing` | | an issuer for tests, on loopback |
 //!
-//! Without any: the layer and the trait, no TLS, no network.
+//! Without any: the layer, the trait and the cache, no TLS, no network.
 //!
 //! # What it does not do
 //!

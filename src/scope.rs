@@ -75,6 +75,7 @@ impl ScopeSet {
 
     /// Whether there is no scope at all.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.joined.is_empty()
     }

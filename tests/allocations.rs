@@ -1,20 +1,24 @@
-//! What a bad token may cost: next to nothing in memory, however long it is.
+//! What a request may cost in memory: a known token next to nothing, and a bad one too, however long it is.
 
 #![cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 
+use std::convert::Infallible;
+use std::future::ready;
 use std::time::{Duration, SystemTime};
 
 use allocation_counter::{AllocationInfo, measure};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{HeaderValue, Request};
-use tower::{Layer, ServiceExt};
-use tower_bearer::{AuthLayer, BearerToken, JwtVerifier, TokenVerifier};
+use bytes::Bytes;
+use http::{Extensions, HeaderValue, Request, Response};
+use http_body_util::Full;
+use tower::{Layer, Service, ServiceExt};
+use tower_bearer::{AccessToken, AuthLayer, BearerToken, CacheLayer, JwtVerifier, ScopeSet, TokenVerifier};
 
-use common::{Handler, Untouchable, block_on, hs256};
+use common::{Handler, Immediate, ManualClock, Untouchable, block_on, hs256};
 
 const MAX_LENGTH: usize = 16 * 1024;
 const SECRET: [u8; 32] = [7; 32];
@@ -48,6 +52,52 @@ fn cost_of_request(field: &str, status: u16) -> AllocationInfo {
     // The first time, what is kept for good is made.
     send();
     send()
+}
+
+/// What a request with a known token costs, after something was done to it.
+fn cost_of_a_hit(prepare: impl Fn(&mut Request<Untouchable>)) -> AllocationInfo {
+    let vouch = || {
+        let scopes = ScopeSet::parse("write read");
+        AccessToken::verified().subject("alice").scopes(scopes).claim("team", "x").expires_at(now()).build()
+    };
+    let clock = ManualClock::new();
+    clock.set(now() - Duration::from_secs(60));
+    let cache = CacheLayer::builder().clock(clock.clone()).build().unwrap();
+    let cached = Immediate(move |_: &str| Ok(vouch())).cached(cache);
+    let handle = cached.handle();
+    let auth = AuthLayer::builder(cached.boxed()).required_scopes(["read"]).clock(clock).build().unwrap();
+    let inner = |_: Request<Untouchable>| ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())));
+    let mut service = auth.layer(tower::service_fn(inner));
+    let mut send = || {
+        let mut request = Request::new(Untouchable);
+        request.headers_mut().insert("authorization", HeaderValue::from_static("Bearer known"));
+        prepare(&mut request);
+        block_on(service.ready()).unwrap();
+        let mut status = 0;
+        let info = measure(|| status = block_on(service.call(request)).unwrap().status().as_u16());
+        assert_eq!(status, 200);
+        info
+    };
+    // The first asks the verifier, and makes what is kept for good.
+    send();
+    let info = send();
+    assert_eq!((handle.stats().misses(), handle.stats().hits()), (1, 1));
+    info
+}
+
+#[test]
+fn a_hit_allocates_what_the_extensions_need_and_nothing_else() {
+    let token = AccessToken::verified().build();
+    let mut extensions = Extensions::new();
+    let needed = measure(|| drop(extensions.insert(token.clone())));
+    let hit = cost_of_a_hit(|_| ());
+    assert!(needed.count_total <= 3, "{needed:?}");
+    assert_eq!((hit.count_total, hit.bytes_total), (needed.count_total, needed.bytes_total));
+    // One box for the value, if there is something in them already.
+    let hit = cost_of_a_hit(|request| {
+        request.extensions_mut().insert(0_u8);
+    });
+    assert_eq!(hit.count_total, 1, "{hit:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use tower_bearer::error::VerifyErrorKind;
 use tower_bearer::verifier::Verdict;
-use tower_bearer::{AccessToken, BearerToken, TokenVerifier, VerifyError};
+use tower_bearer::{AccessToken, BearerToken, CacheLayer, TokenVerifier, VerifyError};
 
 use common::block_on;
 
@@ -110,22 +110,30 @@ fn kind(verdict: &Verdict) -> VerifyErrorKind {
 
 /// The suite: whatever is asked of the wrapper is asked of the probe, once and alike.
 fn assert_forwards(name: &str, wrapper: &impl TokenVerifier, probe: &Probe) {
+    assert_each_forwards(name, || wrapper, probe);
+}
+
+/// The same for a wrapper that may remember what it was told: each method is asked of a new one.
+fn assert_each_forwards<W: TokenVerifier>(name: &str, wrapper: impl Fn() -> W, probe: &Probe) {
     let asked = |method: &str| {
-        // A chain looks first who recognises the token.
-        let calls = probe.calls().into_iter().filter(|call| !call.ends_with(".recognises"));
-        assert_eq!(calls.collect::<Vec<_>>(), [format!("probe.{method}")], "{name}");
+        // A chain looks first who recognises the token, a cache whether a key was withdrawn.
+        let is_asked = |call: &String| {
+            !call.ends_with(".recognises") && (method == "generation" || !call.ends_with(".generation"))
+        };
+        let calls: Vec<_> = probe.calls().into_iter().filter(is_asked).collect();
+        assert_eq!(calls, [format!("probe.{method}")], "{name}");
     };
-    assert_eq!(subject(&block_on(wrapper.verify(&token()))), "probe", "{name}");
+    assert_eq!(subject(&block_on(wrapper().verify(&token()))), "probe", "{name}");
     asked("verify presented");
-    assert_eq!(subject(&wrapper.verify_now(&token(), noon()).unwrap()), "probe", "{name}");
+    assert_eq!(subject(&wrapper().verify_now(&token(), noon()).unwrap()), "probe", "{name}");
     asked("verify_now presented 43200");
-    assert_eq!(subject(&block_on(wrapper.revalidate(&token(), &last()))), "probe", "{name}");
+    assert_eq!(subject(&block_on(wrapper().revalidate(&token(), &last()))), "probe", "{name}");
     asked("revalidate presented last");
-    assert_eq!(wrapper.generation(), 41, "{name}");
+    assert_eq!(wrapper().generation(), 41, "{name}");
     asked("generation");
-    assert_eq!(wrapper.issuers(), ["https://probe.example".into()], "{name}");
+    assert_eq!(wrapper().issuers(), ["https://probe.example".into()], "{name}");
     asked("issuers");
-    assert_eq!((wrapper.recognises(&token()), probe.calls().len()), (true, 1), "{name}");
+    assert_eq!((wrapper().recognises(&token()), probe.calls().len()), (true, 1), "{name}");
 }
 
 /// What is not there is forwarded too.
@@ -166,6 +174,54 @@ fn every_wrapper_forwards_all_six_methods() {
 }
 
 #[test]
+fn a_cache_that_remembers_nothing_yet_forwards_all_six_methods() {
+    let probe = Probe::good("probe");
+    let cached = || probe.clone().cached(CacheLayer::new());
+    assert_each_forwards("a cache", cached, &probe);
+    let clone = || {
+        let cached = cached();
+        let clone = cached.clone();
+        drop(cached);
+        clone
+    };
+    assert_each_forwards("a clone of a cache", clone, &probe);
+    assert_each_forwards("a cache in a box", || cached().boxed(), &probe);
+    assert_each_forwards("a box in a cache", || probe.clone().boxed().cached(CacheLayer::new()), &probe);
+    assert_each_forwards("an arc in a cache", || Arc::new(probe.clone()).cached(CacheLayer::new()), &probe);
+    assert_each_forwards("a cache in a cache", || cached().cached(CacheLayer::new()), &probe);
+    assert_each_forwards("the first of a chain", || cached().or(Stranger), &probe);
+    assert_each_forwards("the last of a chain", || Stranger.or(cached()), &probe);
+    let chain = || Stranger.or(probe.clone()).cached(CacheLayer::new());
+    assert_each_forwards("a chain in a cache", chain, &probe);
+    let off = || CacheLayer::builder().time_to_live(Duration::ZERO).build().unwrap();
+    assert_forwards("a cache that is off", &probe.clone().cached(off()), &probe);
+}
+
+#[test]
+fn a_cache_does_not_ask_again_while_it_remembers_unless_it_has_to_verify_again() {
+    let probe = Probe::good("probe");
+    let layer = || CacheLayer::new();
+    let remembering = |ask: &dyn Fn(&dyn AskedBothWays)| {
+        let cached = probe.clone().cached(layer());
+        ask(&cached);
+        probe.calls();
+        for verdict in &cached.ask()[..2] {
+            assert_eq!(subject(&verdict()), "probe");
+        }
+        assert!(!probe.calls().iter().any(|call| call.contains("presented")));
+        // Whoever wants a new verdict gets one, each time.
+        for _ in 0..2 {
+            assert_eq!(subject(&cached.ask()[2]()), "probe");
+            let calls = probe.calls().into_iter().filter(|call| call.contains("presented"));
+            assert_eq!(calls.collect::<Vec<_>>(), ["probe.revalidate presented last"]);
+        }
+    };
+    for way in 0..3 {
+        remembering(&|cached| drop(cached.ask()[way]()));
+    }
+}
+
+#[test]
 fn every_wrapper_forwards_that_it_does_not_recognise_a_token() {
     let probe = Probe::good("probe").blind();
     assert_forwards_a_refusal("a reference", &&probe, &probe);
@@ -173,6 +229,7 @@ fn every_wrapper_forwards_that_it_does_not_recognise_a_token() {
     assert_forwards_a_refusal("a box", &probe.clone().boxed(), &probe);
     assert_forwards_a_refusal("the first of a chain", &(&probe).or(Stranger), &probe);
     assert_forwards_a_refusal("the second of a chain", &Stranger.or(&probe), &probe);
+    assert_forwards_a_refusal("a cache", &probe.clone().cached(CacheLayer::new()), &probe);
 }
 
 #[test]
@@ -184,6 +241,7 @@ fn every_wrapper_forwards_that_there_is_no_answer_yet() {
     ask(&|| probe.clone().boxed().verify_now(&token(), noon()));
     ask(&|| (&probe).or(Stranger).verify_now(&token(), noon()));
     ask(&|| Stranger.or(&probe).verify_now(&token(), noon()));
+    ask(&|| probe.clone().cached(CacheLayer::new()).verify_now(&token(), noon()));
     assert!(probe.calls().iter().all(|call| !call.contains(".verify ")));
 }
 

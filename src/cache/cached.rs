@@ -34,6 +34,14 @@ struct Inner<V> {
     core: Arc<Core>,
 }
 
+/// What is remembered of a token, and how that is counted.
+struct Known {
+    verdict: Verdict,
+    event: Event,
+    /// It is time to verify it again.
+    is_due: bool,
+}
+
 impl<V> Cached<V> {
     pub(super) fn new(verifier: V, core: Core) -> Self {
         Self { inner: Arc::new(Inner { verifier, core: Arc::new(core) }) }
@@ -55,11 +63,13 @@ impl<V: TokenVerifier + 'static> TokenVerifier for Cached<V> {
         let core = &self.inner.core;
         let digest = core.digest(token);
         let now = Moment { wall: now, instant: core.clock.instant() };
-        match self.recall(&digest, now) {
-            Some((verdict, false)) => Some(verdict),
-            Some((verdict, true)) => {
-                self.refresh(token, digest, now);
-                Some(verdict)
+        match self.recall(&digest, now, self.generation()) {
+            Some(known) => {
+                core.counters.count(known.event);
+                if known.is_due {
+                    self.refresh(token, digest, now);
+                }
+                Some(known.verdict)
             }
             // A token that hits was checked before; what is malformed is not worth remembering.
             None if token.check().is_err() => Some(Err(VerifyError::rejected(VerifyErrorKind::Malformed))),
@@ -85,20 +95,14 @@ impl<V: TokenVerifier + 'static> TokenVerifier for Cached<V> {
 }
 
 impl<V: TokenVerifier + 'static> Cached<V> {
-    /// What is remembered of a token, and whether it is time to verify it again.
-    fn recall(&self, digest: &TokenDigest, now: Moment) -> Option<(Verdict, bool)> {
-        let Inner { verifier, core } = &*self.inner;
-        match core.memory.recall(digest, now, verifier.generation()) {
-            Recalled::Good(token, is_due) => {
-                core.counters.count(Event::Hit);
-                Some((Ok(token), is_due))
-            }
-            Recalled::Bad(error) => {
-                core.counters.count(Event::RejectedFromMemory);
-                Some((Err(error), false))
-            }
-            Recalled::Nothing => None,
-        }
+    /// What is remembered of a token.
+    fn recall(&self, digest: &TokenDigest, now: Moment, generation: u64) -> Option<Known> {
+        let (verdict, event, is_due) = match self.inner.core.memory.recall(digest, now, generation) {
+            Recalled::Good(token, is_due) => (Ok(token), Event::Hit, is_due),
+            Recalled::Bad(error) => (Err(error), Event::RejectedFromMemory, false),
+            Recalled::Nothing => return None,
+        };
+        Some(Known { verdict, event, is_due })
     }
 
     /// Asks a verifier that may answer without waiting. That needs no flight: what is done twice costs microseconds.
@@ -111,7 +115,7 @@ impl<V: TokenVerifier + 'static> Cached<V> {
             let settle = || core.settle(digest, verdict, origin, now);
             if let Some(verdict) = core.flights.settle(digest, since, settle) {
                 core.counters.count(Event::Miss);
-                core.sweep(now, origin.generation);
+                core.sweep(now, verifier.generation());
                 return Some(verdict);
             }
         }
@@ -122,7 +126,7 @@ impl<V: TokenVerifier + 'static> Cached<V> {
     async fn find_out(&self, token: &BearerToken, last: Option<&AccessToken>) -> Verdict {
         let core = &self.inner.core;
         let digest = core.digest(token);
-        let mut is_counted = false;
+        let (mut is_counted, mut is_lost) = (false, false);
         let mut count = |event| {
             // Once for each who asks, however often what they wait for is invalidated.
             if !std::mem::replace(&mut is_counted, true) {
@@ -132,15 +136,20 @@ impl<V: TokenVerifier + 'static> Cached<V> {
         loop {
             let now = core.moment();
             // Who asks for a new verdict does not want the old one.
-            let look = || if last.is_none() { self.recall(&digest, now) } else { None };
-            if let Some((verdict, is_due)) = look() {
-                if is_due {
+            let generation = self.generation();
+            let look = || if last.is_none() { self.recall(&digest, now, generation) } else { None };
+            if let Some(known) = look() {
+                count(known.event);
+                if known.is_due {
                     self.refresh(token, digest, now);
                 }
-                return verdict;
+                return known.verdict;
             }
             let (waiter, is_own) = match core.flights.board(digest, now.instant, look) {
-                Boarding::Known((verdict, _)) => return verdict,
+                Boarding::Known(known) => {
+                    count(known.event);
+                    return known.verdict;
+                }
                 Boarding::Joined(waiter) => {
                     count(Event::Joined);
                     (waiter, false)
@@ -161,7 +170,8 @@ impl<V: TokenVerifier + 'static> Cached<V> {
                 Some(Landing::Answer(verdict, stamp)) if core.may_be_given(&digest, &verdict, stamp) => {
                     return verdict;
                 }
-                Some(Landing::Lost) if is_own => {
+                // Once may be because the caller has moved to another runtime.
+                Some(Landing::Lost) if is_own && std::mem::replace(&mut is_lost, true) => {
                     return Err(VerifyError::unavailable("the runtime is shutting down"));
                 }
                 Some(Landing::Answer(..) | Landing::Lost | Landing::Void) => {}
@@ -216,7 +226,7 @@ impl<V: TokenVerifier + 'static> Cached<V> {
         let principal = verdict.as_ref().ok().and_then(AccessToken::principal);
         let about = principal.map(|principal| core.flights.mark(&principal));
         flight.land(about, || core.settle(&digest, verdict, origin, now));
-        core.sweep(now, origin.generation);
+        core.sweep(now, verifier.generation());
     }
 }
 

@@ -54,7 +54,7 @@ impl Core {
         let counters = Arc::new(Counters::new(settings.name));
         let lifetime = settings.timeout + settings.max_wait + GRACE;
         Self {
-            memory: Memory::new(settings.bounds, Arc::clone(&counters), settings.clock.instant()),
+            memory: Memory::new(settings.bounds, &counters, settings.clock.instant()),
             flights: Arc::new(Flights::new(lifetime)),
             limit: Limit::new(settings.max_upstream_calls, settings.max_waiting, settings.max_wait),
             counters,
@@ -65,6 +65,7 @@ impl Core {
         }
     }
 
+    #[inline]
     pub(super) fn digest(&self, token: &BearerToken) -> TokenDigest {
         self.digester.digest(token.as_bytes())
     }
@@ -137,12 +138,11 @@ impl Core {
         origin: Origin,
         now: Moment,
     ) -> Verdict {
-        let is_failure = verdict.is_err();
-        let settled = self.memory.settle(digest, verdict, origin, now);
-        if is_failure && settled.is_ok() {
+        let (verdict, is_stale) = self.memory.settle(digest, verdict, origin, now);
+        if is_stale {
             self.counters.count(Event::ServedStale);
         }
-        settled
+        verdict
     }
 
     /// Whether an answer may still be given to somebody who waited. What was invalidated after it was announced may not.

@@ -1,5 +1,6 @@
 //! Counts what a cache does, without making threads wait for each other.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -83,6 +84,7 @@ impl Counters {
         }
     }
 
+    #[inline]
     pub(super) fn count(&self, event: Event) {
         tracing::trace!(target: TARGET, cache = &*self.cache, event = event.name());
         self.lane(event).fetch_add(1, Ordering::Relaxed);
@@ -109,10 +111,15 @@ impl Counters {
     fn lane(&self, event: Event) -> &AtomicU64 {
         static THREADS: AtomicUsize = AtomicUsize::new(0);
         thread_local! {
-            static LANE: usize = THREADS.fetch_add(1, Ordering::Relaxed) % LANES;
+            // Above all lanes until the thread has its own.
+            static LANE: Cell<usize> = const { Cell::new(LANES) };
         }
-        // A thread that is about to end has no lane of its own any more.
-        let lane = LANE.try_with(|lane| *lane).unwrap_or_default();
+        let lane = LANE.with(|lane| {
+            if lane.get() == LANES {
+                lane.set(THREADS.fetch_add(1, Ordering::Relaxed) % LANES);
+            }
+            lane.get()
+        });
         &self.lanes[lane].0[event as usize]
     }
 }

@@ -42,6 +42,7 @@ pub(super) struct Refused {
 
 impl Vouched {
     /// D5 of every hit: neither past its time, nor past its expiry, nor of an older generation of keys.
+    #[inline]
     pub(super) fn serves(&self, now: Moment, generation: u64) -> bool {
         let until = if self.is_doubtful { self.stale_until } else { self.fresh_until };
         now.instant < until && self.generation == generation && self.token.is_current(now.wall)

@@ -13,10 +13,8 @@ use std::time::{Duration, Instant};
 
 use super::digest::{AsItIs, TokenDigest};
 use crate::access_token::Principal;
-use crate::sync::{AtomicU64, Mutex, MutexGuard, watch};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, SHARDS, watch};
 
-/// Tokens are spread over as many locks, so that two seldom meet.
-const SHARDS: usize = 64;
 /// So many invalidated principals are kept for a shard before those that no flight needs any more are dropped.
 const MANY: usize = 1_024;
 

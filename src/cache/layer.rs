@@ -192,7 +192,7 @@ impl CacheLayerBuilder {
     /// expiry of the token.
     ///
     /// The first request after the end of the time waits for the failure; from then on the entry serves, while the verifier is
-    /// asked again in the background. A rejection ends that at once.
+    /// asked again in the background, for which it needs a tokio runtime. A rejection ends that at once.
     ///
     /// # Security
     ///

@@ -11,7 +11,7 @@ use super::bounds::Bounds;
 use super::counters::Counters;
 use super::digest::TokenDigest;
 use super::entry::{Moment, Origin, Refused, Vouched};
-use super::pool::{Evictions, Pool, Weight, pool};
+use super::pool::{Bound, Evicted, Evictions, Pool, Weight, pool};
 use crate::access_token::{AccessToken, Principal};
 use crate::error::{VerifyError, VerifyErrorKind};
 use crate::verifier::Verdict;
@@ -42,22 +42,11 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn new(bounds: Bounds, counters: Arc<Counters>, now: Instant) -> Self {
-        let evictions = Evictions(counters);
+    pub(super) fn new(bounds: Bounds, counters: &Arc<Counters>, now: Instant) -> Self {
         let is_off = bounds.time_to_live.is_zero() || bounds.max_entries == 0 || bounds.max_bytes == 0;
         let remembers_bad = !bounds.negative_time_to_live.is_zero() && bounds.max_negative_entries > 0;
-        let good = || {
-            pool(
-                bounds.max_entries,
-                bounds.max_bytes,
-                Weight::bytes(bounds.max_bytes, bounds.max_entries),
-                &evictions,
-            )
-        };
-        let bad = || {
-            let most = bounds.max_negative_entries;
-            pool(most, most as u64, Weight::number(), &evictions)
-        };
+        let good = || pool(Bound::bytes(bounds.max_entries, bounds.max_bytes), counters);
+        let bad = || pool(Bound::number(bounds.max_negative_entries), counters);
         Self {
             good: (!is_off).then(good),
             bad: (!is_off && remembers_bad).then(bad),
@@ -68,6 +57,7 @@ impl Memory {
     }
 
     /// The read path.
+    #[inline]
     pub(super) fn recall(&self, digest: &TokenDigest, now: Moment, generation: u64) -> Recalled {
         if let Some(vouched) = self.good.as_ref().and_then(|good| good.get(digest))
             && vouched.serves(now, generation)
@@ -101,22 +91,23 @@ impl Memory {
         self.amend(digest, due, |vouched, bounds| vouched.refresh_from = now + bounds.retry())
     }
 
-    /// Remembers what was found out, and returns what is to be said of the token.
+    /// Remembers what was found out, and returns what is to be said of the token. True: that is past its time.
     pub(super) fn settle(
         &self,
         digest: &TokenDigest,
         verdict: Verdict,
         origin: Origin,
         now: Moment,
-    ) -> Verdict {
+    ) -> (Verdict, bool) {
         match &verdict {
             Ok(token) => self.remember(digest, token, origin, now),
             Err(error) if error.kind() == VerifyErrorKind::Unavailable => {
-                return self.stale(digest, origin.generation, now, error).map_or(verdict, Ok);
+                let last = self.doubt(digest, origin.generation, now, error);
+                return last.map_or((verdict, false), |(token, is_stale)| (Ok(token), is_stale));
             }
             Err(error) => self.refuse(digest, error, origin),
         }
-        verdict
+        (verdict, false)
     }
 
     pub(super) fn forget(&self, digest: &TokenDigest) {
@@ -192,7 +183,7 @@ impl Memory {
             refresh_from,
             is_doubtful: false,
         };
-        good.insert(*digest, vouched);
+        good.insert_with_lifecycle(*digest, vouched, &mut Evicted::by(digest));
     }
 
     fn refuse(&self, digest: &TokenDigest, error: &VerifyError, origin: Origin) {
@@ -208,30 +199,27 @@ impl Memory {
         {
             // Without its cause: what others wrote has no bounded size.
             let (kind, generation) = (error.kind(), origin.generation);
-            bad.insert(*digest, Refused { kind, generation, until: origin.instant + live });
+            let refused = Refused { kind, generation, until: origin.instant + live };
+            bad.insert_with_lifecycle(*digest, refused, &mut Evicted::by(digest));
         }
     }
 
-    /// The last good verdict, if it may stand in for one that cannot be had.
-    fn stale(
+    /// The last good verdict, if it may stand in for one that cannot be had, and whether it is past its time.
+    fn doubt(
         &self,
         digest: &TokenDigest,
         generation: u64,
         now: Moment,
         error: &VerifyError,
-    ) -> Option<AccessToken> {
+    ) -> Option<(AccessToken, bool)> {
         let wait = error.retry_delay().unwrap_or_default().clamp(self.bounds.retry(), LONGEST_RETRY);
-        let serves = |vouched: &Vouched| {
-            now.instant < vouched.stale_until
-                && vouched.generation == generation
-                && vouched.token.is_current(now.wall)
-        };
-        self.amend(digest, serves, |vouched, _| {
+        let may_stand_in = |vouched: &Vouched| now.instant < vouched.stale_until;
+        self.amend(digest, may_stand_in, |vouched, _| {
             vouched.is_doubtful = true;
             vouched.refresh_from = now.instant + wait;
         });
-        let vouched = self.good.as_ref()?.peek(digest)?;
-        vouched.serves(now, generation).then_some(vouched.token)
+        let vouched = self.good.as_ref()?.peek(digest).filter(|vouched| vouched.serves(now, generation))?;
+        Some((vouched.token, now.instant >= vouched.fresh_until))
     }
 
     /// Changes an entry in place, if it is there and of the kind that is meant. Called by one at a time for a token.
@@ -245,7 +233,7 @@ impl Memory {
         let Some(mut vouched) = good.peek(digest).filter(is_meant) else { return false };
         amend(&mut vouched, &self.bounds);
         // Only if it is still there: it may have been evicted or invalidated.
-        good.replace(*digest, vouched, true).is_ok()
+        good.replace_with_lifecycle(*digest, vouched, true, &mut Evicted::by(digest)).is_ok()
     }
 }
 

@@ -74,7 +74,7 @@ impl CacheStats {
         self.rejected_from_memory
     }
 
-    /// Verifications that failed, and were answered by the last good verdict.
+    /// Verifications for which nobody could tell, and the last good verdict stood in past its time.
     #[must_use]
     pub fn served_stale(&self) -> u64 {
         self.served_stale

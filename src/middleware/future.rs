@@ -29,8 +29,9 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S, F, B> {
-        // The verifier is asked; request and readied service are parked until it answers.
-        Verifying { decision: LaterDecision, parked: Option<(Request<B>, S)> },
+        // The verifier is asked; request and readied service are parked until it answers. Out of the way: the future is
+        // moved by whoever awaits it, and mostly there is nothing to wait for.
+        Verifying { decision: LaterDecision, parked: Option<Box<(Request<B>, S)>> },
         // The inner service has the request.
         Serving { #[pin] response: F },
         // The answer is there. None: it has been handed out.
@@ -40,7 +41,7 @@ pin_project! {
 
 impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
     pub(super) fn verifying(decision: LaterDecision, request: Request<B>, service: S) -> Self {
-        Self { state: State::Verifying { decision, parked: Some((request, service)) } }
+        Self { state: State::Verifying { decision, parked: Some(Box::new((request, service))) } }
     }
 
     pub(super) fn serving(response: S::Future) -> Self {
@@ -65,12 +66,13 @@ where
                 StateProjection::Verifying { decision, parked } => {
                     let decision = ready!(decision.as_mut().poll(context));
                     match (decision, parked.take()) {
-                        (Decision::Admit(admission), Some((mut request, mut service))) => {
+                        (Decision::Admit(admission), Some(parked)) => {
+                            let (mut request, mut service) = *parked;
                             admission.enter(&mut request);
                             State::Serving { response: service.call(request) }
                         }
                         // The service goes with the request, and with it the permit that it may hold.
-                        (Decision::Reject(response), _) => State::Rejected { response: Some(response) },
+                        (Decision::Reject(response), _) => State::Rejected { response: Some(*response) },
                         (Decision::Admit(_), None) => State::Rejected { response: None },
                     }
                 }

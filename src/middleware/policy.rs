@@ -2,20 +2,19 @@
 
 use std::any::type_name;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, Entry};
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response};
 
 use super::decision_log::DecisionLog;
 use crate::access_token::AccessToken;
 use crate::answer::{self, RejectionBody};
 use crate::bearer_token::BearerToken;
-use crate::caught::caught;
+use crate::caught::{caught, caught_now};
 use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::deadline::within;
@@ -32,8 +31,8 @@ pub(super) type LaterDecision = Pin<Box<dyn Future<Output = Decision> + Send>>;
 pub(super) enum Decision {
     /// Let it in.
     Admit(Admission),
-    /// Send this answer.
-    Reject(Response<Bytes>),
+    /// Send this answer. Boxed, because a decision is moved often and seldom this one.
+    Reject(Box<Response<Bytes>>),
 }
 
 /// Everything that a layer decides by.
@@ -68,8 +67,8 @@ impl<V: TokenVerifier> Policy<V> {
     /// Decides without waiting, if that is possible. Else the credential is handed back.
     pub(super) fn decide_now(&self, bearer: BearerToken, head: bool) -> Result<Decision, BearerToken> {
         let now = self.clock.now();
-        let verdict = catch_unwind(AssertUnwindSafe(|| self.verifier.verify_now(&bearer, now)));
-        let verdict = match verdict.unwrap_or_else(|_| Some(Err(panicked()))) {
+        let verdict = caught_now(|| self.verifier.verify_now(&bearer, now));
+        let verdict = match verdict.unwrap_or_else(|| Some(Err(panicked()))) {
             Some(Ok(token)) => self.judge(token, now),
             // What the verifier says of a malformed token does not matter.
             Some(Err(error)) => bearer.check().and(Err(error.into())),
@@ -103,7 +102,7 @@ impl<V: TokenVerifier> Policy<V> {
         if token.is_expired(now) {
             return Err(VerifyError::rejected(VerifyErrorKind::Expired).into());
         }
-        if !token.scopes().contains_all(&self.required_scopes) {
+        if !self.required_scopes.is_empty() && !token.scopes().contains_all(&self.required_scopes) {
             return Err(Rejection::new(RejectionKind::InsufficientScope));
         }
         Ok(token)
@@ -115,7 +114,7 @@ impl<V: TokenVerifier> Policy<V> {
                 self.log.admitted(&token, &bearer);
                 Decision::Admit(Admission { token, bearer, strip: self.strip })
             }
-            Err(rejection) => Decision::Reject(self.reject(rejection, Some(&bearer), head)),
+            Err(rejection) => Decision::Reject(Box::new(self.reject(rejection, Some(&bearer), head))),
         }
     }
 }
@@ -129,12 +128,12 @@ impl<V> Policy<V> {
         head: bool,
     ) -> Response<Bytes> {
         // A cause that somebody else wrote may panic when it is printed. That must not cost the answer.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.log.rejected(&rejection, bearer, &*self.clock)));
-        let hooked = catch_unwind(AssertUnwindSafe(|| self.body.as_ref().and_then(|body| body(&rejection))));
+        caught_now(|| self.log.rejected(&rejection, bearer, &*self.clock));
+        let hooked = caught_now(|| self.body.as_ref().and_then(|body| body(&rejection)));
         let challenge = self.challenges.of(rejection.kind());
         let mut response = match hooked {
-            Ok(body) => answer::respond(rejection, challenge, body),
-            Err(_) => answer::internal_error(),
+            Some(body) => answer::respond(rejection, challenge, body),
+            None => answer::internal_error(),
         };
         if head {
             // RFC 9110 §9.3.2: the header of the answer to GET, and no content.
@@ -187,11 +186,10 @@ impl Challenges {
 impl Admission {
     /// Step 6: the request gets its access token, and its credential back.
     pub(super) fn enter<B>(self, request: &mut Request<B>) {
-        let headers: &mut HeaderMap = request.headers_mut();
         if self.strip {
-            headers.remove(AUTHORIZATION);
+            request.headers_mut().remove(AUTHORIZATION);
         } else {
-            self.bearer.put_back(headers);
+            self.bearer.put_back(request.headers_mut());
         }
         request.extensions_mut().insert(self.token);
     }

@@ -65,7 +65,7 @@ where
                 admission.enter(&mut request);
                 ResponseFuture::serving(inner.call(request))
             }
-            Ok(Decision::Reject(response)) => ResponseFuture::rejected(response),
+            Ok(Decision::Reject(response)) => ResponseFuture::rejected(*response),
             Err(bearer) => {
                 let policy = Arc::clone(&self.policy);
                 let decision = Box::pin(async move { policy.decide_later(bearer, head).await });

@@ -91,6 +91,10 @@ pub trait TokenVerifier: Send + Sync {
 
     /// Verifies a token again of which the last verdict is known, for whoever can do that at less cost.
     ///
+    /// A cache asks this way before and after the time to live of an entry has ended. `last` is what was vouched for; what
+    /// the verifier noted in its [`validator`](AccessToken::validator) goes with it. For an unchanged answer, return a clone
+    /// of `last`.
+    ///
     /// Default: [`verify`](Self::verify).
     fn revalidate(&self, token: &BearerToken, last: &AccessToken) -> impl Future<Output = Verdict> + Send {
         let _ = last;
@@ -125,7 +129,7 @@ pub trait TokenVerifier: Send + Sync {
         Or::new(self, other)
     }
 
-    /// Wraps this verifier into a layer, such as one that caches verdicts.
+    /// Wraps this verifier into a layer, such as [`CacheLayer`](crate::CacheLayer), which remembers verdicts.
     fn cached<L: Layer<Self>>(self, layer: L) -> L::Service
     where
         Self: Sized,

@@ -83,12 +83,14 @@ impl<F: Fn(&str) -> Verdict + Send + Sync> TokenVerifier for Immediate<F> {
 pub(crate) struct ManualClock {
     times: Arc<Mutex<(SystemTime, Instant)>>,
     wall_readings: Arc<AtomicUsize>,
+    monotonic_readings: Arc<AtomicUsize>,
 }
 
 impl ManualClock {
     pub(crate) fn new() -> Self {
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
-        Self { times: Arc::new(Mutex::new((start, Instant::now()))), wall_readings: Arc::default() }
+        let times = Arc::new(Mutex::new((start, Instant::now())));
+        Self { times, wall_readings: Arc::default(), monotonic_readings: Arc::default() }
     }
 
     pub(crate) fn set(&self, now: SystemTime) {
@@ -103,6 +105,10 @@ impl ManualClock {
     pub(crate) fn wall_readings(&self) -> usize {
         self.wall_readings.load(Ordering::SeqCst)
     }
+
+    pub(crate) fn monotonic_readings(&self) -> usize {
+        self.monotonic_readings.load(Ordering::SeqCst)
+    }
 }
 
 impl Clock for ManualClock {
@@ -112,6 +118,7 @@ impl Clock for ManualClock {
     }
 
     fn instant(&self) -> Instant {
+        self.monotonic_readings.fetch_add(1, Ordering::SeqCst);
         lock(&self.times).1
     }
 }

@@ -74,29 +74,27 @@ impl BearerToken {
         digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Takes the credential out of a request: steps 1 to 3, without looking at the characters of the token.
+    /// Takes the credential out of a request: steps 1 to 3, without looking at the characters of the token. Returns its place
+    /// too, for [`put_back`](Self::put_back).
     #[inline]
-    pub(crate) fn take(headers: &mut HeaderMap) -> Result<Self, Rejection> {
+    pub(crate) fn take(headers: &mut HeaderMap) -> Result<(Self, &mut HeaderValue), Rejection> {
         // RFC 9110 §5.3: not a list field, so that no line may win over another. Most requests have no field twice.
         let is_repeated =
             headers.len() > headers.keys_len() && headers.get_all(AUTHORIZATION).iter().count() > 1;
-        let slot =
-            headers.get_mut(AUTHORIZATION).ok_or_else(|| Rejection::new(RejectionKind::MissingToken))?;
+        let missing = || Rejection::new(RejectionKind::MissingToken);
+        let slot = headers.get_mut(AUTHORIZATION).ok_or_else(missing)?;
         if is_repeated {
             return Err(Rejection::new(RejectionKind::InvalidRequest));
         }
         let token = locate(slot.as_bytes())?;
-        Ok(Self { field: std::mem::replace(slot, HeaderValue::from_static("")), token })
+        Ok((Self { field: std::mem::replace(slot, HeaderValue::from_static("")), token }, slot))
     }
 
     /// Puts the field back where it was, marked so that nobody prints it by accident.
     #[inline]
-    pub(crate) fn put_back(mut self, headers: &mut HeaderMap) {
+    pub(crate) fn put_back(mut self, slot: &mut HeaderValue) {
         self.field.set_sensitive(true);
-        // Its place is still there.
-        if let Some(slot) = headers.get_mut(AUTHORIZATION) {
-            *slot = self.field;
-        }
+        *slot = self.field;
     }
 
     /// Step 4, and what of step 3 needs a look at every byte.

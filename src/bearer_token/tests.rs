@@ -5,7 +5,7 @@ use super::*;
 fn judge(field: &[u8]) -> Result<String, RejectionKind> {
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, HeaderValue::from_bytes(field).unwrap());
-    let token = BearerToken::take(&mut headers).map_err(|rejection| rejection.kind())?;
+    let (token, _) = BearerToken::take(&mut headers).map_err(|rejection| rejection.kind())?;
     token.check().map_err(|rejection| rejection.kind())?;
     Ok(token.as_str().to_owned())
 }
@@ -80,9 +80,9 @@ fn two_lines_are_malformed_even_if_they_are_equal() {
 fn the_field_goes_back_as_it_was_and_sensitive() {
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, HeaderValue::from_static("bearer  good"));
-    let token = BearerToken::take(&mut headers).unwrap();
-    assert_eq!(headers[AUTHORIZATION], "");
-    token.put_back(&mut headers);
+    let (token, slot) = BearerToken::take(&mut headers).unwrap();
+    assert_eq!(slot, "");
+    token.put_back(slot);
     assert_eq!(headers[AUTHORIZATION], "bearer  good");
     assert!(headers[AUTHORIZATION].is_sensitive());
 }

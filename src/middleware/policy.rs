@@ -59,25 +59,24 @@ pub(super) struct Challenges {
 /// The leave of a request to go on.
 pub(super) struct Admission {
     token: AccessToken,
-    bearer: BearerToken,
     strip: bool,
 }
 
 impl<V: TokenVerifier> Policy<V> {
-    /// Decides without waiting, if that is possible. Else the credential is handed back.
-    pub(super) fn decide_now(&self, bearer: BearerToken, head: bool) -> Result<Decision, BearerToken> {
+    /// Decides without waiting, if that is possible.
+    pub(super) fn decide_now(&self, bearer: &BearerToken, head: bool) -> Option<Decision> {
         let now = self.clock.now();
-        let verdict = caught_now(|| self.verifier.verify_now(&bearer, now));
+        let verdict = caught_now(|| self.verifier.verify_now(bearer, now));
         let verdict = match verdict.unwrap_or_else(|| Some(Err(panicked()))) {
             Some(Ok(token)) => self.judge(token, now),
             // What the verifier says of a malformed token does not matter.
             Some(Err(error)) => bearer.check().and(Err(error.into())),
             None => match bearer.check() {
-                Ok(()) => return Err(bearer),
+                Ok(()) => return None,
                 Err(rejection) => Err(rejection),
             },
         };
-        Ok(self.decide(verdict, bearer, head))
+        Some(self.decide(verdict, bearer, head))
     }
 
     /// Decides by asking the verifier, for as long as that may take.
@@ -87,7 +86,7 @@ impl<V: TokenVerifier> Policy<V> {
             Ok(token) => self.judge(token, self.clock.now()),
             Err(error) => Err(error.into()),
         };
-        self.decide(verdict, bearer, head)
+        self.decide(verdict, &bearer, head)
     }
 
     /// Asks the verifier within the time limit. A panic in it is an answer too: nobody can tell.
@@ -108,13 +107,13 @@ impl<V: TokenVerifier> Policy<V> {
         Ok(token)
     }
 
-    fn decide(&self, verdict: Result<AccessToken, Rejection>, bearer: BearerToken, head: bool) -> Decision {
+    fn decide(&self, verdict: Result<AccessToken, Rejection>, bearer: &BearerToken, head: bool) -> Decision {
         match verdict {
             Ok(token) => {
-                self.log.admitted(&token, &bearer);
-                Decision::Admit(Admission { token, bearer, strip: self.strip })
+                self.log.admitted(&token, bearer);
+                Decision::Admit(Admission { token, strip: self.strip })
             }
-            Err(rejection) => Decision::Reject(Box::new(self.reject(rejection, Some(&bearer), head))),
+            Err(rejection) => Decision::Reject(Box::new(self.reject(rejection, Some(bearer), head))),
         }
     }
 }
@@ -184,12 +183,10 @@ impl Challenges {
 }
 
 impl Admission {
-    /// Step 6: the request gets its access token, and its credential back.
+    /// Step 6: the request gets its access token, and keeps its credential unless that is unwanted.
     pub(super) fn enter<B>(self, request: &mut Request<B>) {
         if self.strip {
             request.headers_mut().remove(AUTHORIZATION);
-        } else {
-            self.bearer.put_back(request.headers_mut());
         }
         request.extensions_mut().insert(self.token);
     }

@@ -52,25 +52,29 @@ where
             self.policy.pass(&mut request);
             return ResponseFuture::serving(inner.call(request));
         }
-        let bearer = match BearerToken::take(request.headers_mut()) {
-            Ok(bearer) => bearer,
+        let (bearer, slot) = match BearerToken::take(request.headers_mut()) {
+            Ok(taken) => taken,
             Err(rejection) if missing(rejection.kind()) => {
                 self.policy.pass(&mut request);
                 return ResponseFuture::serving(inner.call(request));
             }
-            Err(rejection) => return ResponseFuture::rejected(self.policy.reject(rejection, None, head)),
+            Err(rejection) => {
+                return ResponseFuture::rejected(self.policy.reject(rejection, None, head));
+            }
         };
-        match self.policy.decide_now(bearer, head) {
-            Ok(Decision::Admit(admission)) => {
+        let Some(decision) = self.policy.decide_now(&bearer, head) else {
+            let (policy, waiting) = (Arc::clone(&self.policy), bearer.clone());
+            bearer.put_back(slot);
+            let decision = Box::pin(async move { policy.decide_later(waiting, head).await });
+            return ResponseFuture::verifying(decision, request, inner);
+        };
+        bearer.put_back(slot);
+        match decision {
+            Decision::Admit(admission) => {
                 admission.enter(&mut request);
                 ResponseFuture::serving(inner.call(request))
             }
-            Ok(Decision::Reject(response)) => ResponseFuture::rejected(*response),
-            Err(bearer) => {
-                let policy = Arc::clone(&self.policy);
-                let decision = Box::pin(async move { policy.decide_later(bearer, head).await });
-                ResponseFuture::verifying(decision, request, inner)
-            }
+            Decision::Reject(response) => ResponseFuture::rejected(*response),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::mem::size_of;
+use std::panic::panic_any;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -548,6 +549,17 @@ enum Panicking {
     BeforeItsFuture,
     FirstPoll,
     SecondPoll,
+    /// With something that panics again when it is dropped.
+    NowAndAgain,
+    LaterAndAgain,
+}
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("again");
+    }
 }
 
 impl TokenVerifier for Panicking {
@@ -557,20 +569,32 @@ impl TokenVerifier for Panicking {
         async move {
             assert_ne!(panicking, Self::FirstPoll, "no");
             tokio::task::yield_now().await;
+            if panicking == Self::LaterAndAgain {
+                panic_any(Bomb);
+            }
             panic!("no");
         }
     }
 
     fn verify_now(&self, _: &BearerToken, _: SystemTime) -> Option<Verdict> {
         assert_ne!(*self, Self::Now, "no");
+        if *self == Self::NowAndAgain {
+            panic_any(Bomb);
+        }
         None
     }
 }
 
 #[tokio::test]
 async fn a_verifier_that_panics_admits_nobody_and_blames_nobody() {
-    for verifier in [Panicking::Now, Panicking::BeforeItsFuture, Panicking::FirstPoll, Panicking::SecondPoll]
-    {
+    for verifier in [
+        Panicking::Now,
+        Panicking::BeforeItsFuture,
+        Panicking::FirstPoll,
+        Panicking::SecondPoll,
+        Panicking::NowAndAgain,
+        Panicking::LaterAndAgain,
+    ] {
         let (logs, _guard) = Logs::capture();
         let handler = Handler::default();
         let auth = AuthLayer::builder(verifier).resource(RESOURCE).required_scopes(["files:read"]);

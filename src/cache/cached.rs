@@ -223,7 +223,8 @@ impl<V: TokenVerifier + 'static> Cached<V> {
         let verdict = core.ask(verification).await;
         drop((place, in_flight));
         let now = core.moment();
-        let principal = verdict.as_ref().ok().and_then(AccessToken::principal);
+        // Also of the last verdict: that is what may be given if there is no new one.
+        let principal = verdict.as_ref().ok().or(last.as_ref()).and_then(AccessToken::principal);
         let about = principal.map(|principal| core.flights.mark(&principal));
         flight.land(about, || core.settle(&digest, verdict, origin, now));
         core.sweep(now, verifier.generation());

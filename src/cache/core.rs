@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use super::bounds::Bounds;
 use super::counters::{Counters, Event};
 use super::digest::{Digester, TokenDigest};
-use super::entry::{Moment, Origin};
+use super::entry::{Moment, Origin, is_definitive};
 use super::flights::{Flight, Flights, Landing, Stamp, Waiter};
 use super::limit::{Limit, Place};
 use super::memory::Memory;
@@ -20,7 +20,7 @@ use crate::bearer_token::BearerToken;
 use crate::caught::caught;
 use crate::clock::Clock;
 use crate::deadline::within;
-use crate::error::{VerifyError, VerifyErrorKind};
+use crate::error::VerifyError;
 use crate::verifier::Verdict;
 
 /// How much longer than its limits a flight is waited for.
@@ -147,8 +147,8 @@ impl Core {
 
     /// Whether an answer may still be given to somebody who waited. What was invalidated after it was announced may not.
     pub(super) fn may_be_given(&self, digest: &TokenDigest, verdict: &Verdict, stamp: Stamp) -> bool {
-        let is_open = |error: &VerifyError| error.kind() == VerifyErrorKind::Unavailable;
-        verdict.as_ref().is_err_and(is_open) || self.flights.stamp(digest) == stamp
+        verdict.as_ref().is_err_and(|error| !is_definitive(error.kind()))
+            || self.flights.stamp(digest) == stamp
     }
 
     pub(super) fn invalidate(&self, digest: &TokenDigest) {

@@ -54,3 +54,9 @@ impl Refused {
         now.instant < self.until && self.generation == generation
     }
 }
+
+/// Whether a rejection holds for some time. The others may change without the issuer changing its mind.
+pub(super) fn is_definitive(kind: VerifyErrorKind) -> bool {
+    let passing = [VerifyErrorKind::NotMine, VerifyErrorKind::NotYetValid, VerifyErrorKind::Unavailable];
+    !passing.contains(&kind)
+}

@@ -10,7 +10,7 @@ use quick_cache::{Lifecycle, Weighter};
 use super::bounds::Bounds;
 use super::counters::Counters;
 use super::digest::TokenDigest;
-use super::entry::{Moment, Origin, Refused, Vouched};
+use super::entry::{Moment, Origin, Refused, Vouched, is_definitive};
 use super::pool::{Bound, Evicted, Evictions, Pool, Weight, pool};
 use crate::access_token::{AccessToken, Principal};
 use crate::error::{VerifyError, VerifyErrorKind};
@@ -188,8 +188,7 @@ impl Memory {
 
     fn refuse(&self, digest: &TokenDigest, error: &VerifyError, origin: Origin) {
         remove(self.good.as_ref(), digest);
-        // These two may change without the issuer changing its mind.
-        if matches!(error.kind(), VerifyErrorKind::NotMine | VerifyErrorKind::NotYetValid) {
+        if !is_definitive(error.kind()) {
             return;
         }
         let live = self.bounds.negative_time_to_live;

@@ -428,7 +428,7 @@ impl Model {
                 self.settle(token, truth, (instant, generation), now.0);
             }
             if !is_void || self.manner != Manner::AtOnce {
-                self.sweep(now, generation);
+                self.sweep(now);
             }
             if !is_void {
                 return self.world.verdict(truth);
@@ -467,12 +467,13 @@ impl Model {
     }
 
     /// Once a minute, what no longer counts is dropped: it does not come back when the wall clock does.
-    fn sweep(&mut self, (wall, instant): (SystemTime, Instant), generation: u64) {
+    fn sweep(&mut self, (wall, instant): (SystemTime, Instant)) {
         let elapsed = (instant - self.started).as_secs();
         if elapsed < self.next_sweep {
             return;
         }
         self.next_sweep = elapsed + 60;
+        let generation = self.generation;
         self.good
             .retain(|_, good| good.generation == generation && instant < good.until && good.is_current(wall));
         self.bad.retain(|_, bad| bad.generation == generation && instant < bad.until);

@@ -223,10 +223,15 @@ impl<V: TokenVerifier + 'static> Cached<V> {
         let verdict = core.ask(verification).await;
         drop((place, in_flight));
         let now = core.moment();
-        // Also of the last verdict: that is what may be given if there is no new one.
-        let principal = verdict.as_ref().ok().or(last.as_ref()).and_then(AccessToken::principal);
-        let about = principal.map(|principal| core.flights.mark(&principal));
-        flight.land(about, || core.settle(&digest, verdict, origin, now));
+        let about = |verdict: &Verdict| {
+            let principal = verdict.as_ref().ok().and_then(AccessToken::principal);
+            principal.map(|principal| core.flights.mark(&principal))
+        };
+        flight.land(about(&verdict), || {
+            let settled = core.settle(&digest, verdict, origin, now);
+            let stands_in = about(&settled);
+            (settled, stands_in)
+        });
         core.sweep(now, verifier.generation());
     }
 }

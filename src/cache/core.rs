@@ -90,8 +90,8 @@ impl Core {
                 Some(Some(place)) => return Some((place, flight)),
                 Some(None) => {
                     self.counters.count(Event::TurnedAway);
-                    flight
-                        .land(None, || Err(VerifyError::unavailable("too many verifications are under way")));
+                    let crowded = VerifyError::unavailable("too many verifications are under way");
+                    flight.land(None, || (Err(crowded), None));
                     return None;
                 }
                 // Nobody is left who wants to know.

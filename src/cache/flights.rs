@@ -272,16 +272,18 @@ impl<A> Flight<A> {
         Ok(())
     }
 
-    /// Announces the answer as `settle` leaves it, unless it was invalidated while it was looked for.
-    pub(super) fn land(mut self, about: Option<Mark>, settle: impl FnOnce() -> A) {
+    /// Announces the answer as `settle` leaves it, unless what was found out, or what stands in for it, is about a principal
+    /// that was invalidated meanwhile.
+    pub(super) fn land(mut self, about: Option<Mark>, settle: impl FnOnce() -> (A, Option<Mark>)) {
         let shard = self.flights.shard(&self.digest);
         let mut state = shard.lock();
-        let slot = state.flights.get(&self.digest).filter(|slot| slot.number == self.number);
-        let revoked = |slot: &Slot<A>| about.is_some_and(|mark| state.is_revoked(mark, slot.stamp));
-        let landing = match slot {
-            Some(slot) if !revoked(slot) => Landing::Answer(settle(), shard.stamp()),
-            _ => Landing::Void,
+        let since =
+            state.flights.get(&self.digest).filter(|slot| slot.number == self.number).map(|slot| slot.stamp);
+        let counts = |mark: Option<Mark>| {
+            since.is_some_and(|since| mark.is_none_or(|mark| !state.is_revoked(mark, since)))
         };
+        let settled = counts(about).then(settle).filter(|(_, stands_in)| counts(*stands_in));
+        let landing = settled.map_or(Landing::Void, |(answer, _)| Landing::Answer(answer, shard.stamp()));
         state.leave(&self.digest, self.number);
         drop(state);
         self.news.send_replace(Some(landing));
@@ -302,5 +304,59 @@ impl<A: Clone> Waiter<A> {
     pub(super) async fn landing(mut self) -> Landing<A> {
         let landed = self.0.wait_for(Option::is_some).await;
         landed.ok().and_then(|news| news.clone()).unwrap_or(Landing::Lost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::digest::Digester;
+    use super::*;
+
+    const ALICE: Principal<'static> = Principal::Subject { issuer: None, subject: "alice" };
+    const BOB: Principal<'static> = Principal::Subject { issuer: None, subject: "bob" };
+
+    /// A flight that lands after somebody was invalidated. True: its answer is announced.
+    fn counts(about: Option<&Principal<'_>>, stands_in: Option<&Principal<'_>>) -> bool {
+        let flights = Arc::new(Flights::new(Duration::from_secs(10)));
+        let digest = Digester::new().digest(b"token");
+        let Boarding::Opened(flight) = flights.board(digest, Instant::now(), || None::<()>) else {
+            panic!("nobody else is on it");
+        };
+        let Waiter(news) = flight.waiter();
+        flights.void_principal(&ALICE);
+        let mark = |principal| flights.mark(principal);
+        flight.land(about.map(mark), || ((), stands_in.map(mark)));
+        assert_eq!(flights.count(), 0);
+        let landed = matches!(*news.borrow(), Some(Landing::Answer(..)));
+        assert!(landed || matches!(*news.borrow(), Some(Landing::Void)));
+        landed
+    }
+
+    #[test]
+    fn an_answer_about_somebody_who_was_invalidated_does_not_count_nor_does_one_that_stands_in() {
+        assert!(counts(None, None));
+        assert!(counts(Some(&BOB), Some(&BOB)));
+        assert!(counts(None, Some(&BOB)));
+        assert!(!counts(Some(&ALICE), Some(&ALICE)));
+        assert!(!counts(None, Some(&ALICE)));
+    }
+
+    #[test]
+    fn what_was_invalidated_is_kept_in_mind_only_while_something_older_is_under_way() {
+        let flights = Arc::new(Flights::<()>::new(Duration::from_secs(10)));
+        flights.void_principal(&ALICE);
+        let revoked = || flights.shards.iter().map(|shard| shard.lock().revoked.len()).sum::<usize>();
+        assert_eq!(revoked(), 0);
+        let digest = Digester::new().digest(b"token");
+        let Boarding::Opened(flight) = flights.board(digest, Instant::now(), || None::<()>) else {
+            panic!("nobody else is on it");
+        };
+        for number in 0..3 * MANY {
+            let subject = number.to_string();
+            flights.void_principal(&Principal::Subject { issuer: None, subject: &subject });
+        }
+        assert_eq!(revoked(), 3 * MANY);
+        drop(flight);
+        assert_eq!(revoked(), 0);
     }
 }

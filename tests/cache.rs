@@ -1223,6 +1223,63 @@ async fn a_renewal_takes_no_place_from_those_who_wait() {
     assert_eq!((number(&subject.ask("hot").await), subject.stats().refreshed()), (3, 1));
 }
 
+#[tokio::test]
+async fn renewals_leave_half_of_the_places_to_those_who_wait() {
+    let subject = Subject::with(|builder| builder.max_upstream_calls(4).max_wait(Duration::ZERO));
+    let hot = ["a", "b", "c", "d"];
+    for token in hot {
+        subject.ask(token).await.unwrap();
+    }
+    subject.pass(secs(240));
+    subject.provider.hold();
+    for token in hot {
+        subject.ask(token).await.unwrap();
+    }
+    settle().await;
+    assert_eq!((subject.stats().refreshed(), subject.provider.calls()), (2, 6));
+    let newcomers = [subject.spawn("e").await, subject.spawn("f").await];
+    assert_eq!((subject.stats().turned_away(), subject.provider.calls()), (0, 8));
+    subject.provider.release_all();
+    for newcomer in newcomers {
+        newcomer.await.unwrap().unwrap();
+    }
+}
+
+/// The cause of a failure, which calls the cache when it is dropped.
+#[derive(Debug)]
+struct Meddler(CacheHandle);
+
+impl std::fmt::Display for Meddler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("meddling")
+    }
+}
+
+impl std::error::Error for Meddler {}
+
+impl Drop for Meddler {
+    fn drop(&mut self) {
+        self.0.invalidate(&bearer("good"));
+        self.0.clear();
+    }
+}
+
+#[tokio::test]
+async fn a_cause_that_calls_back_when_it_is_dropped_holds_nobody_up() {
+    for kind in [VerifyErrorKind::Unavailable, VerifyErrorKind::Inactive] {
+        let subject = Subject::without_refresh(|builder| builder.stale_if_error(secs(100)));
+        subject.ask("good").await.unwrap();
+        let handle = subject.handle.clone();
+        subject
+            .provider
+            .answers(move |_, _| Err(VerifyError::rejected(kind).because(Meddler(handle.clone()))));
+        subject.pass(LIVE);
+        // What might have stood in is invalidated by then.
+        assert_eq!(self::kind(&subject.ask("good").await), kind);
+        assert_eq!((subject.stats().in_flight(), subject.stats().entries()), (0, 0));
+    }
+}
+
 // Served for longer while nobody can tell.
 
 /// An entry at the end of its time, and a provider that is down. It may be served for 100 s more.
@@ -1269,15 +1326,63 @@ async fn if_asked_for_a_verdict_serves_for_longer_but_not_without_end() {
     }
     settle().await;
     assert_eq!(subject.provider.calls(), 2);
-    subject.pass(secs(100) - NANO);
+    for attempts in 1..=9 {
+        subject.pass(secs(11));
+        assert_eq!(subject.ask_now("good").as_ref().map(number), Some(1));
+        settle().await;
+        let expected = (2 + attempts, 1 + u64::try_from(attempts).unwrap());
+        assert_eq!((subject.provider.calls(), subject.stats().served_stale()), expected, "in the background");
+    }
+    subject.pass(secs(1) - NANO);
     assert_eq!(subject.ask_now("good").as_ref().map(number), Some(1));
     settle().await;
-    assert_eq!((subject.provider.calls(), subject.stats().served_stale()), (3, 2), "asked in the background");
     subject.pass(NANO);
     assert!(subject.ask_now("good").is_none());
     assert_eq!(kind(&subject.ask("good").await), VerifyErrorKind::Unavailable);
     subject.provider.vouches(|token| token);
-    assert_eq!(number(&subject.ask("good").await), 5);
+    assert_eq!(number(&subject.ask("good").await), subject.provider.calls());
+}
+
+#[tokio::test]
+async fn the_longer_time_needs_a_failure_that_is_not_long_ago() {
+    let subject = at_the_end(|token| token).await;
+    assert_eq!(number(&subject.ask("good").await), 1);
+    subject.pass(secs(16) - NANO);
+    assert_eq!(subject.ask_now("good").as_ref().map(number), Some(1));
+    settle().await;
+    subject.pass(secs(16));
+    assert!(subject.ask_now("good").is_none(), "nobody has tried for some time");
+    subject.provider.fails(VerifyErrorKind::Inactive);
+    assert_eq!(kind(&subject.ask("good").await), VerifyErrorKind::Inactive);
+    // Nor does a provider that does not want to be asked for an hour make it longer than two minutes.
+    let subject = Subject::without_refresh(|builder| builder.stale_if_error(secs(3_600)));
+    subject.ask("good").await.unwrap();
+    subject.provider.fails(VerifyError::unavailable("busy").retry_after(secs(3_600)));
+    subject.pass(LIVE);
+    assert_eq!(number(&subject.ask("good").await), 1);
+    subject.pass(secs(120) - NANO);
+    assert_eq!(subject.ask_now("good").as_ref().map(number), Some(1));
+    settle().await;
+    assert_eq!(subject.provider.calls(), 2, "it wanted to be left alone");
+    subject.pass(secs(15) + NANO);
+    assert!(subject.ask_now("good").is_none());
+}
+
+#[tokio::test]
+async fn a_failure_ahead_of_the_end_gives_no_longer_time() {
+    let subject = Subject::with(|builder| builder.stale_if_error(secs(3_600)));
+    subject.ask("good").await.unwrap();
+    subject.pass(secs(245));
+    subject.provider.fails(VerifyError::unavailable("busy").retry_after(secs(3_600)));
+    assert_eq!(number(&subject.ask("good").await), 1);
+    settle().await;
+    let stats = subject.stats();
+    assert_eq!((stats.refreshed(), stats.refresh_failed(), stats.served_stale()), (1, 1, 0));
+    subject.provider.fails(VerifyErrorKind::Inactive);
+    subject.pass(secs(55) - NANO);
+    assert_eq!(subject.ask_now("good").as_ref().map(number), Some(1));
+    subject.pass(NANO);
+    assert_eq!(kind(&subject.ask("good").await), VerifyErrorKind::Inactive);
 }
 
 #[tokio::test]
@@ -1304,7 +1409,7 @@ async fn a_recovery_ends_the_longer_time() {
     let subject = at_the_end(|token| token).await;
     subject.ask("good").await.unwrap();
     subject.provider.vouches(|token| token);
-    subject.pass(secs(20));
+    subject.pass(secs(10));
     assert_eq!(number(&subject.ask("good").await), 1);
     settle().await;
     assert_eq!(number(&subject.ask("good").await), 3);
@@ -1319,12 +1424,12 @@ async fn a_rejection_ends_the_longer_time_at_once() {
     let subject = at_the_end(|token| token).await;
     subject.ask("good").await.unwrap();
     subject.provider.fails(VerifyErrorKind::Inactive);
-    subject.pass(secs(20));
+    subject.pass(secs(10));
     assert_eq!(number(&subject.ask("good").await), 1);
     settle().await;
     assert_eq!(kind(&subject.ask("good").await), VerifyErrorKind::Inactive);
     subject.provider.goes_down();
-    subject.pass(secs(20));
+    subject.pass(secs(10));
     assert_eq!(kind(&subject.ask("good").await), VerifyErrorKind::Unavailable);
     let subject = at_the_end(|token| token).await;
     subject.provider.fails(VerifyErrorKind::Inactive);

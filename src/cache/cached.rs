@@ -17,6 +17,7 @@ use super::memory::Recalled;
 use crate::access_token::AccessToken;
 use crate::bearer_token::BearerToken;
 use crate::error::{VerifyError, VerifyErrorKind};
+use crate::log::{Causes, TARGET};
 use crate::verifier::{TokenVerifier, Verdict};
 
 /// How often a verdict that needed no waiting is looked for again because something was invalidated meanwhile.
@@ -113,10 +114,11 @@ impl<V: TokenVerifier + 'static> Cached<V> {
             let origin = Origin { instant: now.instant, generation: verifier.generation() };
             let verdict = verifier.verify_now(token, now.wall)?;
             let settle = || core.settle(digest, verdict, origin, now);
-            if let Some(verdict) = core.flights.settle(digest, since, settle) {
+            if let Some(settled) = core.flights.settle(digest, since, settle) {
                 core.counters.count(Event::Miss);
+                core.tell(Some(&settled));
                 core.sweep(now, verifier.generation());
-                return Some(verdict);
+                return Some(settled.answer);
             }
         }
         None
@@ -185,10 +187,16 @@ impl<V: TokenVerifier + 'static> Cached<V> {
     fn refresh(&self, token: &BearerToken, digest: TokenDigest, now: Moment) {
         let core = &self.inner.core;
         let Ok(runtime) = Handle::try_current() else { return };
-        let is_taken = || (!core.memory.claim_refresh(&digest, now.instant)).then_some(());
-        let Boarding::Opened(flight) = core.flights.board(digest, now.instant, is_taken) else { return };
-        // Nobody waits for it, and it takes no place from those who do.
-        let Some(place) = core.limit.free_place() else { return };
+        let now = now.instant;
+        let claim = |until| core.memory.claim_refresh(&digest, now, until);
+        let Some(place) = core.limit.spare_place() else {
+            let later = || claim(core.memory.next_attempt(now));
+            core.flights.settle(&digest, core.flights.stamp(&digest), later);
+            return;
+        };
+        // For as long as the attempt may take, so that hits need not look whether it is still under way.
+        let is_taken = || (!claim(now + core.lifetime)).then_some(());
+        let Boarding::Opened(flight) = core.flights.board(digest, now, is_taken) else { return };
         core.counters.count(Event::Refreshed);
         runtime.spawn(self.clone().fly(flight, token.clone(), None, Some(place)));
     }
@@ -202,6 +210,7 @@ impl<V: TokenVerifier + 'static> Cached<V> {
         place: Option<Place>,
     ) {
         let Inner { verifier, core } = &*self.inner;
+        let is_refresh = place.is_some();
         let (place, flight) = match place {
             Some(place) => (place, flight),
             None => match core.turn(flight).await {
@@ -223,15 +232,22 @@ impl<V: TokenVerifier + 'static> Cached<V> {
         let verdict = core.ask(verification).await;
         drop((place, in_flight));
         let now = core.moment();
+        if is_refresh
+            && let Err(error) = &verdict
+            && error.kind() == VerifyErrorKind::Unavailable
+        {
+            core.counters.count(Event::RefreshFailed);
+            tracing::debug!(target: TARGET, cause = %Causes(error), "could not verify a token again");
+        }
         let about = |verdict: &Verdict| {
             let principal = verdict.as_ref().ok().and_then(AccessToken::principal);
             principal.map(|principal| core.flights.mark(&principal))
         };
-        flight.land(about(&verdict), || {
+        let settled = flight.land(about(&verdict), || {
             let settled = core.settle(&digest, verdict, origin, now);
-            let stands_in = about(&settled);
-            (settled, stands_in)
+            (settled.answer.clone(), about(&settled.answer), settled)
         });
+        core.tell(settled.as_ref());
         core.sweep(now, verifier.generation());
     }
 }

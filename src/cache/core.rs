@@ -14,7 +14,7 @@ use super::digest::{Digester, TokenDigest};
 use super::entry::{Moment, Origin, is_definitive};
 use super::flights::{Flight, Flights, Landing, Stamp, Waiter};
 use super::limit::{Limit, Place};
-use super::memory::Memory;
+use super::memory::{Memory, StandIn};
 use crate::access_token::Principal;
 use crate::bearer_token::BearerToken;
 use crate::caught::caught;
@@ -46,7 +46,16 @@ pub(super) struct Core {
     pub(super) clock: Arc<dyn Clock>,
     digester: Digester,
     timeout: Duration,
-    lifetime: Duration,
+    pub(super) lifetime: Duration,
+}
+
+/// What is to be said of a token.
+pub(super) struct Settled {
+    pub(super) answer: Verdict,
+    is_stale: bool,
+    // Kept until no lock is held: its cause was written by somebody else.
+    #[expect(dead_code, reason = "it is there to be dropped late")]
+    displaced: Option<Verdict>,
 }
 
 impl Core {
@@ -91,7 +100,7 @@ impl Core {
                 Some(None) => {
                     self.counters.count(Event::TurnedAway);
                     let crowded = VerifyError::unavailable("too many verifications are under way");
-                    flight.land(None, || (Err(crowded), None));
+                    flight.land(None, || (Err(crowded), None, ()));
                     return None;
                 }
                 // Nobody is left who wants to know.
@@ -130,19 +139,28 @@ impl Core {
         }
     }
 
-    /// Remembers what was found out, and returns what is to be said of the token.
+    /// Tells who listens what has happened under a lock. None is held now.
+    pub(super) fn tell(&self, settled: Option<&Settled>) {
+        if settled.is_some_and(|settled| settled.is_stale) {
+            self.counters.count(Event::ServedStale);
+        }
+        self.counters.count_evictions();
+    }
+
+    /// Remembers what was found out.
     pub(super) fn settle(
         &self,
         digest: &TokenDigest,
         verdict: Verdict,
         origin: Origin,
         now: Moment,
-    ) -> Verdict {
-        let (verdict, is_stale) = self.memory.settle(digest, verdict, origin, now);
-        if is_stale {
-            self.counters.count(Event::ServedStale);
+    ) -> Settled {
+        match self.memory.settle(digest, &verdict, origin, now) {
+            Some(StandIn { token, is_stale }) => {
+                Settled { answer: Ok(token), is_stale, displaced: Some(verdict) }
+            }
+            None => Settled { answer: verdict, is_stale: false, displaced: None },
         }
-        verdict
     }
 
     /// Whether an answer may still be given to somebody who waited. What was invalidated after it was announced may not.

@@ -18,18 +18,20 @@ pub(super) enum Event {
     Joined,
     Miss,
     Refreshed,
+    RefreshFailed,
     RejectedFromMemory,
     ServedStale,
     TurnedAway,
 }
 
-const EVENTS: [Event; 9] = [
+const EVENTS: [Event; 10] = [
     Event::Evicted,
     Event::Hit,
     Event::Invalidated,
     Event::Joined,
     Event::Miss,
     Event::Refreshed,
+    Event::RefreshFailed,
     Event::RejectedFromMemory,
     Event::ServedStale,
     Event::TurnedAway,
@@ -39,6 +41,8 @@ const EVENTS: [Event; 9] = [
 pub(super) struct Counters {
     cache: Arc<str>,
     lanes: [Lane; LANES],
+    // Not yet told to anybody: who listens is not called while a lock is held.
+    evictions: AtomicU64,
     #[cfg(feature = "metrics")]
     metrics: Metrics,
 }
@@ -67,6 +71,7 @@ impl Event {
             Self::Joined => "joined",
             Self::Miss => "miss",
             Self::Refreshed => "refreshed",
+            Self::RefreshFailed => "refresh_failed",
             Self::RejectedFromMemory => "rejected_from_memory",
             Self::ServedStale => "served_stale",
             Self::TurnedAway => "turned_away",
@@ -80,6 +85,7 @@ impl Counters {
             #[cfg(feature = "metrics")]
             metrics: Metrics::new(&cache),
             lanes: <[Lane; LANES]>::default(),
+            evictions: AtomicU64::new(0),
             cache,
         }
     }
@@ -90,6 +96,17 @@ impl Counters {
         self.add_one(event);
         #[cfg(feature = "metrics")]
         self.metrics.count(event);
+    }
+
+    /// Notes evictions, to be counted by [`count_evictions`](Self::count_evictions).
+    pub(super) fn evicted(&self, entries: u64) {
+        self.evictions.fetch_add(entries, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_evictions(&self) {
+        if self.evictions.load(Ordering::Relaxed) > 0 {
+            (0..self.evictions.swap(0, Ordering::Relaxed)).for_each(|_| self.count(Event::Evicted));
+        }
     }
 
     pub(super) fn read(&self, event: Event) -> u64 {
@@ -184,7 +201,7 @@ mod tests {
             (0..=place).for_each(|_| counters.count(event));
         }
         let read: Vec<u64> = EVENTS.into_iter().map(|event| counters.read(event)).collect();
-        assert_eq!(read, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(read, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
         let names: std::collections::HashSet<_> = EVENTS.into_iter().map(Event::name).collect();
         assert_eq!(names.len(), EVENTS.len());
     }

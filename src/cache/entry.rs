@@ -28,8 +28,8 @@ pub(super) struct Vouched {
     pub(super) fresh_until: Instant,
     pub(super) stale_until: Instant,
     pub(super) refresh_from: Instant,
-    // The last attempt to verify it again found nobody who could tell.
-    pub(super) is_doubtful: bool,
+    // The end of its time, or later for a while when nobody can tell.
+    pub(super) serves_until: Instant,
 }
 
 /// A token that was rejected.
@@ -44,8 +44,7 @@ impl Vouched {
     /// D5 of every hit: neither past its time, nor past its expiry, nor of an older generation of keys.
     #[inline]
     pub(super) fn serves(&self, now: Moment, generation: u64) -> bool {
-        let until = if self.is_doubtful { self.stale_until } else { self.fresh_until };
-        now.instant < until && self.generation == generation && self.token.is_current(now.wall)
+        now.instant < self.serves_until && self.generation == generation && self.token.is_current(now.wall)
     }
 }
 

@@ -15,7 +15,7 @@ use super::digest::{AsItIs, TokenDigest};
 use crate::access_token::Principal;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, SHARDS, watch};
 
-/// So many invalidated principals are kept for a shard before those that no flight needs any more are dropped.
+/// So many invalidated principals are kept in mind for a shard. Beyond that, all that is under way is verified again.
 const MANY: usize = 1_024;
 
 /// What a flight tells those who wait for it. None: it has not ended.
@@ -58,6 +58,8 @@ struct State<A> {
     opened: u64,
     // When a principal was last invalidated, for as long as a flight is older than that.
     revoked: HashMap<Mark, Stamp>,
+    // Of flights that are older than this, no answer about anybody counts.
+    revoked_before: Stamp,
 }
 
 struct Slot<A> {
@@ -92,7 +94,12 @@ pub(super) struct Waiter<A>(watch::Receiver<News<A>>);
 impl<A> Flights<A> {
     pub(super) fn new(lifetime: Duration) -> Self {
         let shard = || Shard {
-            state: Mutex::new(State { flights: HashMap::default(), opened: 0, revoked: HashMap::new() }),
+            state: Mutex::new(State {
+                flights: HashMap::default(),
+                opened: 0,
+                revoked: HashMap::new(),
+                revoked_before: Stamp(0),
+            }),
             invalidations: AtomicU64::new(0),
         };
         let shards = (0..SHARDS).map(|_| shard()).collect();
@@ -139,8 +146,9 @@ impl<A> Flights<A> {
         settle: impl FnOnce() -> R,
     ) -> Option<R> {
         let shard = self.shard(digest);
+        let mut settle = Some(settle);
         let state = shard.lock();
-        let settled = (shard.stamp() == since).then(settle);
+        let settled = if shard.stamp() == since { settle.take().map(|settle| settle()) } else { None };
         drop(state);
         settled
     }
@@ -161,9 +169,13 @@ impl<A> Flights<A> {
         for shard in &self.shards {
             let mut state = shard.lock();
             let stamp = shard.invalidated();
-            if !state.flights.is_empty() {
-                state.revoked.insert(mark, stamp);
-                state.forget_what_is_over();
+            if state.flights.is_empty() {
+                continue;
+            }
+            state.revoked.insert(mark, stamp);
+            if state.revoked.len() >= MANY {
+                state.revoked = HashMap::new();
+                state.revoked_before = stamp;
             }
         }
     }
@@ -214,7 +226,7 @@ impl<A> Shard<A> {
 
 impl<A> State<A> {
     fn is_revoked(&self, principal: Mark, since: Stamp) -> bool {
-        self.revoked.get(&principal).is_some_and(|at| *at > since)
+        since < self.revoked_before || self.revoked.get(&principal).is_some_and(|at| *at > since)
     }
 
     fn leave(&mut self, digest: &TokenDigest, number: u64) -> Option<Slot<A>> {
@@ -226,14 +238,6 @@ impl<A> State<A> {
             self.revoked = HashMap::new();
         }
         slot
-    }
-
-    fn forget_what_is_over(&mut self) {
-        if self.revoked.len() >= MANY
-            && let Some(oldest) = self.flights.values().map(|slot| slot.stamp).min()
-        {
-            self.revoked.retain(|_, at| *at > oldest);
-        }
     }
 }
 
@@ -273,21 +277,33 @@ impl<A> Flight<A> {
     }
 
     /// Announces the answer as `settle` leaves it, unless what was found out, or what stands in for it, is about a principal
-    /// that was invalidated meanwhile.
-    pub(super) fn land(mut self, about: Option<Mark>, settle: impl FnOnce() -> (A, Option<Mark>)) {
+    /// that was invalidated meanwhile. Returns what else `settle` leaves.
+    ///
+    /// Nothing that it brings along is dropped under the lock.
+    pub(super) fn land<T>(
+        mut self,
+        about: Option<Mark>,
+        settle: impl FnOnce() -> (A, Option<Mark>, T),
+    ) -> Option<T> {
         let shard = self.flights.shard(&self.digest);
+        let mut settle = Some(settle);
         let mut state = shard.lock();
-        let since =
-            state.flights.get(&self.digest).filter(|slot| slot.number == self.number).map(|slot| slot.stamp);
+        let slot = state.flights.get(&self.digest).filter(|slot| slot.number == self.number);
+        let since = slot.map(|slot| slot.stamp);
         let counts = |mark: Option<Mark>| {
             since.is_some_and(|since| mark.is_none_or(|mark| !state.is_revoked(mark, since)))
         };
-        let settled = counts(about).then(settle).filter(|(_, stands_in)| counts(*stands_in));
-        let landing = settled.map_or(Landing::Void, |(answer, _)| Landing::Answer(answer, shard.stamp()));
-        state.leave(&self.digest, self.number);
+        let settled = if counts(about) { settle.take().map(|settle| settle()) } else { None };
+        let still_counts = settled.as_ref().is_some_and(|(_, stands_in, _)| counts(*stands_in));
+        let stamp = shard.stamp();
+        let slot = state.leave(&self.digest, self.number);
         drop(state);
-        self.news.send_replace(Some(landing));
+        drop(slot);
+        let (answer, rest) = settled.map(|(answer, _, rest)| (answer, rest)).unzip();
+        let answer = answer.filter(|_| still_counts);
+        self.news.send_replace(Some(answer.map_or(Landing::Void, |answer| Landing::Answer(answer, stamp))));
         self.has_landed = true;
+        rest
     }
 }
 
@@ -325,7 +341,7 @@ mod tests {
         let Waiter(news) = flight.waiter();
         flights.void_principal(&ALICE);
         let mark = |principal| flights.mark(principal);
-        flight.land(about.map(mark), || ((), stands_in.map(mark)));
+        flight.land(about.map(mark), || ((), stands_in.map(mark), ()));
         assert_eq!(flights.count(), 0);
         let landed = matches!(*news.borrow(), Some(Landing::Answer(..)));
         assert!(landed || matches!(*news.borrow(), Some(Landing::Void)));
@@ -355,8 +371,12 @@ mod tests {
             let subject = number.to_string();
             flights.void_principal(&Principal::Subject { issuer: None, subject: &subject });
         }
-        assert_eq!(revoked(), 3 * MANY);
-        drop(flight);
+        assert!(revoked() < MANY);
+        // What is no longer known of each is assumed of all.
+        let Waiter(news) = flight.waiter();
+        let somebody = flights.mark(&Principal::Subject { issuer: None, subject: "somebody" });
+        flight.land(Some(somebody), || ((), None, ()));
+        assert!(matches!(*news.borrow(), Some(Landing::Void)));
         assert_eq!(revoked(), 0);
     }
 }

@@ -12,7 +12,8 @@ use crate::bearer_token::BearerToken;
 ///
 /// It works from anywhere: an admin route, a webhook, a thread without a runtime. When a method that invalidates returns,
 /// no request that begins from then on is answered by what was found out before, verifications that were under way
-/// included; requests that wait for one of those are answered by a new one.
+/// included; requests that wait for one of those are answered by a new one. That holds for good and bad verdicts, and for
+/// good ones only where a principal is invalidated: a bad token has none.
 #[derive(Clone)]
 pub struct CacheHandle {
     core: Arc<Core>,

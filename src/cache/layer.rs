@@ -147,7 +147,8 @@ impl CacheLayerBuilder {
 
     /// How many bytes good tokens take at most: their claims as text and as parsed, which is estimated from above, and 256
     /// bytes each. An entry that is larger than a part of the room (see [`max_entries`](Self::max_entries); no part is
-    /// smaller than 256 KiB unless there is only one) is not remembered.
+    /// smaller than 256 KiB unless there is only one) is not remembered. Tokens with many claims fill the bytes before the
+    /// number of entries.
     ///
     /// Default: 32 MiB. From 64 KiB to 64 GiB. Zero turns memory off, as for [`time_to_live`](Self::time_to_live).
     pub fn max_bytes(mut self, bytes: u64) -> Self {
@@ -180,7 +181,8 @@ impl CacheLayerBuilder {
     ///
     /// It goes on serving meanwhile, so that no request waits for a token that is in use. If nobody can tell, it serves to
     /// the end of its time, and the attempt is repeated; if the token is rejected, the entry is gone at once. It needs a tokio
-    /// runtime, and a place among the [upstream calls](Self::max_upstream_calls) that nobody waits for.
+    /// runtime, and at least half of the [upstream calls](Self::max_upstream_calls) free, so that requests that do wait find
+    /// a place.
     ///
     /// Default: 20, the last fifth. At most 50. Zero turns it off.
     pub fn refresh_ahead(mut self, percent: u8) -> Self {
@@ -191,8 +193,10 @@ impl CacheLayerBuilder {
     /// For how much longer than its time to live a good verdict is given when the verifier cannot tell, and never past the
     /// expiry of the token.
     ///
-    /// The first request after the end of the time waits for the failure; from then on the entry serves, while the verifier is
-    /// asked again in the background, for which it needs a tokio runtime. A rejection ends that at once.
+    /// The first request after the end of the time waits for the failure. Then the entry serves for some seconds, or for as
+    /// long as the verifier asked not to be asked again, up to two minutes; a request at the end of that asks again in the
+    /// background, for which it needs a tokio runtime, and one that comes later waits like the first. A rejection ends it all
+    /// at once.
     ///
     /// # Security
     ///
@@ -216,7 +220,7 @@ impl CacheLayerBuilder {
 
     /// How long a call of the verifier may take. Then it is given up, and nobody can tell.
     ///
-    /// It needs a tokio runtime with its timer, as does [`max_wait`](Self::max_wait). The layer has a
+    /// It needs a tokio runtime with its timer: without one there is no limit. The layer has a
     /// [limit](crate::middleware::AuthLayerBuilder::timeout) of its own for each request.
     ///
     /// Default: 10 seconds. From 1 millisecond to 60 seconds.
@@ -234,7 +238,8 @@ impl CacheLayerBuilder {
         self
     }
 
-    /// How long a verification waits for its turn when all places are taken. Then nobody can tell.
+    /// How long a verification waits for its turn when all places are taken. Then nobody can tell. It needs a tokio runtime
+    /// with its timer, as does [`timeout`](Self::timeout).
     ///
     /// Default: 2 seconds. At most 60 seconds. Zero never waits.
     pub fn max_wait(mut self, time: Duration) -> Self {
@@ -250,7 +255,7 @@ impl CacheLayerBuilder {
         self
     }
 
-    /// The name of the cache in logs and metrics, for whoever has several.
+    /// The name of the cache in logs and metrics, for whoever has several. Not empty.
     ///
     /// Default: `default`.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {

@@ -11,6 +11,7 @@ use crate::deadline::within;
 /// The places of one cache.
 pub(super) struct Limit {
     places: Arc<Semaphore>,
+    count: usize,
     queue: AtomicUsize,
     longest_queue: usize,
     longest_wait: Duration,
@@ -26,12 +27,17 @@ struct Turn<'a>(&'a AtomicUsize);
 
 impl Limit {
     pub(super) fn new(places: usize, longest_queue: usize, longest_wait: Duration) -> Self {
-        let places = Arc::new(Semaphore::new(places));
-        Self { places, queue: AtomicUsize::new(0), longest_queue, longest_wait }
+        let (places, count) = (Arc::new(Semaphore::new(places)), places);
+        Self { places, count, queue: AtomicUsize::new(0), longest_queue, longest_wait }
     }
 
-    /// A place, if one is free and nobody else waits for it.
-    pub(super) fn free_place(&self) -> Option<Place> {
+    /// A place that nobody will miss, for work in the background: as long as half of them are free.
+    pub(super) fn spare_place(&self) -> Option<Place> {
+        let is_spare = 2 * self.places.available_permits() > self.count;
+        is_spare.then(|| self.free_place()).flatten()
+    }
+
+    fn free_place(&self) -> Option<Place> {
         Arc::clone(&self.places).try_acquire_owned().ok().map(|permit| Place { _permit: permit })
     }
 

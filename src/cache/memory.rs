@@ -18,8 +18,10 @@ use crate::verifier::Verdict;
 
 /// Besides what the token itself keeps: the key, the entry, and their places in lists and tables.
 const ENTRY_BYTES: u64 = 256;
-/// How long an upstream may ask not to be asked again.
-const LONGEST_RETRY: Duration = Duration::from_secs(60 * 60);
+/// For how long an upstream may ask not to be asked again about a token that goes on serving.
+const LONGEST_RETRY: Duration = Duration::from_secs(120);
+/// For how long after that a stale verdict stands in, for the next attempt to come to its end.
+const STANDS_IN: Duration = Duration::from_secs(15);
 /// Entries whose time is over are dropped this often, if there is traffic.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
@@ -31,6 +33,13 @@ pub(super) enum Recalled {
     Bad(VerifyError),
     /// Nothing that still counts.
     Nothing,
+}
+
+/// The last good verdict, when nobody can tell.
+pub(super) struct StandIn {
+    pub(super) token: AccessToken,
+    /// It is past its time.
+    pub(super) is_stale: bool,
 }
 
 pub(super) struct Memory {
@@ -86,28 +95,32 @@ impl Memory {
     }
 
     /// Puts off the refresh of an entry that is due, so that one caller sees to it. False: it is not due any more.
-    pub(super) fn claim_refresh(&self, digest: &TokenDigest, now: Instant) -> bool {
+    pub(super) fn claim_refresh(&self, digest: &TokenDigest, now: Instant, until: Instant) -> bool {
         let due = |vouched: &Vouched| vouched.refresh_from <= now;
-        self.amend(digest, due, |vouched, bounds| vouched.refresh_from = now + bounds.retry())
+        self.amend(digest, due, |vouched| vouched.refresh_from = until)
     }
 
-    /// Remembers what was found out, and returns what is to be said of the token. True: that is past its time.
+    /// The earliest time for another attempt to refresh.
+    pub(super) fn next_attempt(&self, now: Instant) -> Instant {
+        now + self.bounds.retry()
+    }
+
+    /// Remembers what was found out. Returns what stands in for it if nobody can tell.
     pub(super) fn settle(
         &self,
         digest: &TokenDigest,
-        verdict: Verdict,
+        verdict: &Verdict,
         origin: Origin,
         now: Moment,
-    ) -> (Verdict, bool) {
-        match &verdict {
+    ) -> Option<StandIn> {
+        match verdict {
             Ok(token) => self.remember(digest, token, origin, now),
             Err(error) if error.kind() == VerifyErrorKind::Unavailable => {
-                let last = self.doubt(digest, origin.generation, now, error);
-                return last.map_or((verdict, false), |(token, is_stale)| (Ok(token), is_stale));
+                return self.doubt(digest, origin.generation, now, error);
             }
             Err(error) => self.refuse(digest, error, origin),
         }
-        (verdict, false)
+        None
     }
 
     pub(super) fn forget(&self, digest: &TokenDigest) {
@@ -181,7 +194,7 @@ impl Memory {
             fresh_until,
             stale_until: fresh_until + self.bounds.stale_if_error,
             refresh_from,
-            is_doubtful: false,
+            serves_until: fresh_until,
         };
         good.insert_with_lifecycle(*digest, vouched, &mut Evicted::by(digest));
     }
@@ -203,22 +216,26 @@ impl Memory {
         }
     }
 
-    /// The last good verdict, if it may stand in for one that cannot be had, and whether it is past its time.
+    /// The last good verdict, if it may stand in for one that cannot be had.
     fn doubt(
         &self,
         digest: &TokenDigest,
         generation: u64,
         now: Moment,
         error: &VerifyError,
-    ) -> Option<(AccessToken, bool)> {
+    ) -> Option<StandIn> {
         let wait = error.retry_delay().unwrap_or_default().clamp(self.bounds.retry(), LONGEST_RETRY);
+        let next = now.instant + wait;
         let may_stand_in = |vouched: &Vouched| now.instant < vouched.stale_until;
-        self.amend(digest, may_stand_in, |vouched, _| {
-            vouched.is_doubtful = true;
-            vouched.refresh_from = now.instant + wait;
+        self.amend(digest, may_stand_in, |vouched| {
+            vouched.refresh_from = next;
+            // A failure before the end of its time says nothing of what comes after it, and one after it not for long.
+            if now.instant >= vouched.fresh_until {
+                vouched.serves_until = vouched.stale_until.min(next + STANDS_IN);
+            }
         });
         let vouched = self.good.as_ref()?.peek(digest).filter(|vouched| vouched.serves(now, generation))?;
-        Some((vouched.token, now.instant >= vouched.fresh_until))
+        Some(StandIn { token: vouched.token, is_stale: now.instant >= vouched.fresh_until })
     }
 
     /// Changes an entry in place, if it is there and of the kind that is meant. Called by one at a time for a token.
@@ -226,11 +243,11 @@ impl Memory {
         &self,
         digest: &TokenDigest,
         is_meant: impl Fn(&Vouched) -> bool,
-        amend: impl FnOnce(&mut Vouched, &Bounds),
+        amend: impl FnOnce(&mut Vouched),
     ) -> bool {
         let Some(good) = &self.good else { return false };
         let Some(mut vouched) = good.peek(digest).filter(is_meant) else { return false };
-        amend(&mut vouched, &self.bounds);
+        amend(&mut vouched);
         // Only if it is still there: it may have been evicted or invalidated.
         good.replace_with_lifecycle(*digest, vouched, true, &mut Evicted::by(digest)).is_ok()
     }

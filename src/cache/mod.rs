@@ -40,14 +40,17 @@
 //!
 //! Each of these is a `tracing` event at trace level (fields `cache` and `event`), a counter of [`CacheStats`], and with
 //! the feature `metrics` a counter `tower_bearer_cache_<event>_total` with the label `cache`: `hit`, `miss`, `joined`,
-//! `rejected_from_memory`, `refreshed`, `served_stale`, `turned_away`, `evicted`, `invalidated`. The gauge
+//! `rejected_from_memory`, `refreshed`, `refresh_failed`, `served_stale`, `turned_away`, `evicted`, `invalidated`. The gauge
 //! `tower_bearer_cache_in_flight` says how many calls of the verifier are under way.
 //!
 //! # What it keeps
 //!
 //! Tokens are known by a digest that is keyed with a secret of each cache in each process: no token is kept, and no digest
-//! is of use elsewhere. Claims are kept, as long as their entry is: after its end it is dropped within a minute of the next
-//! verification.
+//! is of use elsewhere. Claims are kept, as long as their entry is. One that is past its time goes when its token is
+//! verified again, when it has to make room, or with the first verification of any token a minute or more after the last
+//! such clean-up: a cache that hears nothing new keeps what it has.
+//!
+//! A cache around a verifier that has caches inside adds their times to live to its own, and invalidates nothing in them.
 
 pub use self::cached::Cached;
 pub use self::handle::CacheHandle;

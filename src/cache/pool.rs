@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
-use super::counters::{Counters, Event};
+use super::counters::Counters;
 use super::digest::{AsItIs, TokenDigest};
 use super::entry::{Refused, Vouched};
 
@@ -91,7 +91,7 @@ pub(super) struct Evicted<T> {
     // The entry itself, the one before it included, does not count.
     by: Option<TokenDigest>,
     entries: Vec<T>,
-    count: usize,
+    count: u64,
     counters: Option<Arc<Counters>>,
 }
 
@@ -123,7 +123,7 @@ impl<T> Default for Evicted<T> {
 impl<T> Drop for Evicted<T> {
     fn drop(&mut self) {
         if let Some(counters) = &self.counters {
-            (0..self.count).for_each(|_| counters.count(Event::Evicted));
+            counters.evicted(self.count);
         }
     }
 }

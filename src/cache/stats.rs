@@ -13,6 +13,7 @@ pub struct CacheStats {
     misses: u64,
     joined: u64,
     refreshed: u64,
+    refresh_failed: u64,
     rejected_from_memory: u64,
     served_stale: u64,
     turned_away: u64,
@@ -26,12 +27,14 @@ pub struct CacheStats {
 
 impl CacheStats {
     pub(super) fn read(core: &Core) -> Self {
+        core.counters.count_evictions();
         let counted = |event| core.counters.read(event);
         Self {
             hits: counted(Event::Hit),
             misses: counted(Event::Miss),
             joined: counted(Event::Joined),
             refreshed: counted(Event::Refreshed),
+            refresh_failed: counted(Event::RefreshFailed),
             rejected_from_memory: counted(Event::RejectedFromMemory),
             served_stale: counted(Event::ServedStale),
             turned_away: counted(Event::TurnedAway),
@@ -44,7 +47,7 @@ impl CacheStats {
         }
     }
 
-    /// Requests whose token was remembered as good.
+    /// Requests whose token was remembered as good, stale verdicts included.
     #[must_use]
     pub fn hits(&self) -> u64 {
         self.hits
@@ -66,6 +69,12 @@ impl CacheStats {
     #[must_use]
     pub fn refreshed(&self) -> u64 {
         self.refreshed
+    }
+
+    /// Those of them after which nobody could tell. The entry goes on serving to the end of its time.
+    #[must_use]
+    pub fn refresh_failed(&self) -> u64 {
+        self.refresh_failed
     }
 
     /// Requests whose token was remembered as bad.
@@ -98,7 +107,7 @@ impl CacheStats {
         self.invalidated
     }
 
-    /// Verifications under way, those that wait for a place included.
+    /// Verifications under way, those that wait for a place included, which the gauge of the same name leaves out.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.in_flight

@@ -199,7 +199,8 @@ impl AccessToken {
     pub(crate) fn weight(&self) -> usize {
         let inner = &*self.inner;
         let texts = [&inner.subject, &inner.client, &inner.token_id, &inner.validator];
-        let texts: usize = texts.iter().filter_map(|text| text.as_deref()).map(str::len).sum();
+        let texts = texts.iter().filter_map(|text| text.as_deref()).chain(inner.issuer.as_deref());
+        let texts: usize = texts.map(str::len).sum();
         let audiences: usize =
             inner.audiences.iter().map(|audience| audience.len() + size_of::<Box<str>>()).sum();
         let read = match inner.claims_text.is_empty() {
@@ -219,6 +220,8 @@ impl AccessToken {
 /// About what a member of an object takes in a tree map that is half full, and what the smallest tree takes.
 const MEMBER: usize = 128;
 const TREE: usize = 640;
+/// What the allocator adds to a block of memory.
+const BLOCK: usize = 16;
 
 fn weight_of_members(members: &Map<String, Value>) -> usize {
     TREE + members.iter().map(|(name, value)| MEMBER + name.len() + weight_of(value)).sum::<usize>()
@@ -227,8 +230,10 @@ fn weight_of_members(members: &Map<String, Value>) -> usize {
 fn weight_of(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        Value::String(text) => text.len(),
-        Value::Array(values) => values.iter().map(|value| size_of::<Value>() + weight_of(value)).sum(),
+        Value::String(text) => BLOCK + text.capacity(),
+        Value::Array(values) => {
+            BLOCK + values.capacity() * size_of::<Value>() + values.iter().map(weight_of).sum::<usize>()
+        }
         Value::Object(members) => weight_of_members(members),
     }
 }
@@ -238,7 +243,9 @@ fn weight_when_read(text: &str) -> usize {
     let of_byte = |byte: u8| match byte {
         b'{' => TREE,
         b':' => MEMBER,
-        b',' | b'[' => 2 * size_of::<Value>(),
+        // A list has room for four at first, and for twice as many whenever it is full.
+        b'[' => BLOCK + 4 * size_of::<Value>(),
+        b',' => BLOCK + 2 * size_of::<Value>(),
         _ => 1,
     };
     text.bytes().map(of_byte).sum()

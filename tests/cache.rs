@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
@@ -1905,15 +1905,46 @@ async fn a_verdict_dies_with_the_key_that_it_stands_on_good_or_bad() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_asked_for_under_an_older_key_is_not_remembered() {
+async fn an_answer_that_was_asked_for_under_an_older_key_is_neither_given_nor_remembered() {
     let subject = Subject::new();
     subject.provider.hold();
     let task = subject.spawn("good").await;
     subject.provider.withdraws_a_key();
+    let late = subject.spawn("good").await;
     subject.provider.release_all();
-    task.await.unwrap().unwrap();
-    assert!(subject.ask_now("good").is_none());
-    assert_eq!(number(&subject.ask("good").await), 2);
+    assert_eq!((number(&task.await.unwrap()), number(&late.await.unwrap())), (2, 2));
+    assert_eq!(subject.ask_now("good").as_ref().map(number), Some(2));
+}
+
+#[tokio::test]
+async fn a_verifier_that_invalidates_what_it_verifies_is_not_asked_for_ever() {
+    struct Meddling(Counting, Arc<OnceLock<CacheHandle>>);
+    impl TokenVerifier for Meddling {
+        async fn verify(&self, token: &BearerToken) -> Verdict {
+            self.1.get().unwrap().clear();
+            self.0.verify(token).await
+        }
+    }
+    let (counting, handle) = (Counting::knows_good("read"), Arc::new(OnceLock::new()));
+    let cached = Meddling(counting.clone(), Arc::clone(&handle)).cached(CacheLayer::new());
+    handle.set(cached.handle()).unwrap();
+    assert_eq!(kind(&cached.verify(&bearer("good")).await), VerifyErrorKind::Unavailable);
+    assert!((2..=1_000).contains(&counting.calls()), "{}", counting.calls());
+}
+
+#[tokio::test]
+async fn a_verification_that_nobody_may_use_any_more_gives_its_place_back() {
+    let subject = Subject::with(|builder| builder.max_upstream_calls(1).max_wait(Duration::ZERO));
+    subject.provider.hold();
+    let task = subject.spawn("good").await;
+    for _ in 0..5 {
+        subject.handle.invalidate(&bearer("good"));
+        settle().await;
+    }
+    assert_eq!((subject.stats().in_flight(), subject.stats().turned_away()), (1, 0));
+    subject.provider.release_all();
+    assert_eq!(number(&task.await.unwrap()), subject.provider.calls());
+    subject.ask("another").await.unwrap();
 }
 
 // A verifier that panics.

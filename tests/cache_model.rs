@@ -391,7 +391,9 @@ impl Model {
             Step::InvalidateOwner(invalidated) => {
                 matches!(truth, Truth::Good { owner, .. } if owner == invalidated)
             }
-            Step::Advance(_) | Step::Jump(_) | Step::BumpGeneration | Step::Say(..) => false,
+            // What was good by a key that is gone is not given to those who wait.
+            Step::BumpGeneration => self.manner != Manner::AtOnce && matches!(truth, Truth::Good { .. }),
+            Step::Advance(_) | Step::Jump(_) | Step::Say(..) => false,
         }
     }
 

@@ -18,19 +18,20 @@ const LEVELS: [&[&str]; 8] = [
 ];
 
 /// What a file of a folder may use of its folder, besides the words of the folder itself.
-const INSIDE: [(&str, &[&str]); 38] = [
+const INSIDE: [(&str, &[&str]); 39] = [
     ("cache/bounds", &["digest"]),
     ("cache/cached", &["core", "counters", "digest", "entry", "flights", "handle", "limit", "memory"]),
     ("cache/core", &["bounds", "counters", "digest", "entry", "flights", "limit", "memory"]),
     ("cache/counters", &[]),
     ("cache/digest", &[]),
     ("cache/entry", &[]),
-    ("cache/flights", &["digest"]),
+    ("cache/flights", &["digest", "revocations"]),
     ("cache/handle", &["core", "stats"]),
     ("cache/layer", &["bounds", "cached", "core"]),
     ("cache/limit", &[]),
     ("cache/memory", &["bounds", "counters", "digest", "entry", "pool"]),
     ("cache/pool", &["counters", "digest", "entry"]),
+    ("cache/revocations", &[]),
     ("cache/stats", &["core", "counters"]),
     ("jwks/crypto", &["material"]),
     ("jwks/discovery", &["freshness", "key_set"]),

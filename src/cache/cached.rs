@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use tokio::runtime::Handle;
 
-use super::core::Core;
+use super::core::{Core, unless};
 use super::counters::Event;
 use super::digest::TokenDigest;
 use super::entry::{Moment, Origin};
@@ -20,8 +20,11 @@ use crate::error::{VerifyError, VerifyErrorKind};
 use crate::log::{Causes, TARGET};
 use crate::verifier::{TokenVerifier, Verdict};
 
-/// How often a verdict that needed no waiting is looked for again because something was invalidated meanwhile.
-const ATTEMPTS: usize = 4;
+/// How often a verdict is looked for again because what was found out was invalidated meanwhile: more often than anybody
+/// means to, and not for ever.
+const ATTEMPTS: usize = 1_000;
+/// The same for a verifier that answers without waiting, before the others are asked to wait.
+const ATTEMPTS_NOW: usize = 4;
 
 /// A verifier around another one that remembers its verdicts. Made by [`CacheLayer`](super::CacheLayer).
 ///
@@ -109,7 +112,7 @@ impl<V: TokenVerifier + 'static> Cached<V> {
     /// Asks a verifier that may answer without waiting. That needs no flight: what is done twice costs microseconds.
     fn find_out_now(&self, token: &BearerToken, digest: &TokenDigest, now: Moment) -> Option<Verdict> {
         let Inner { verifier, core } = &*self.inner;
-        for _ in 0..ATTEMPTS {
+        for _ in 0..ATTEMPTS_NOW {
             let since = core.flights.stamp(digest);
             let origin = Origin { instant: now.instant, generation: verifier.generation() };
             let verdict = verifier.verify_now(token, now.wall)?;
@@ -135,7 +138,7 @@ impl<V: TokenVerifier + 'static> Cached<V> {
                 core.counters.count(event);
             }
         };
-        loop {
+        for _ in 0..ATTEMPTS {
             let now = core.moment();
             // Who asks for a new verdict does not want the old one.
             let generation = self.generation();
@@ -180,6 +183,7 @@ impl<V: TokenVerifier + 'static> Cached<V> {
                 None => return Err(VerifyError::unavailable("the verification does not end")),
             }
         }
+        Err(VerifyError::unavailable("what was found out was invalidated again and again"))
     }
 
     /// Verifies a token again in the background, while its entry goes on serving.
@@ -189,7 +193,7 @@ impl<V: TokenVerifier + 'static> Cached<V> {
         let Ok(runtime) = Handle::try_current() else { return };
         let now = now.instant;
         let claim = |until| core.memory.claim_refresh(&digest, now, until);
-        let Some(place) = core.limit.spare_place() else {
+        let Some(place) = core.limit.background_place() else {
             let later = || claim(core.memory.next_attempt(now));
             core.flights.settle(&digest, core.flights.stamp(&digest), later);
             return;
@@ -212,13 +216,12 @@ impl<V: TokenVerifier + 'static> Cached<V> {
         let Inner { verifier, core } = &*self.inner;
         let is_refresh = place.is_some();
         let (place, flight) = match place {
-            Some(place) => (place, flight),
+            Some(place) => (Some(place), flight),
             None => match core.turn(flight).await {
                 Some(turn) => turn,
                 None => return,
             },
         };
-        let in_flight = core.counters.in_flight();
         let digest = *flight.digest();
         let began = core.moment();
         let origin = Origin { instant: began.instant, generation: verifier.generation() };
@@ -229,8 +232,20 @@ impl<V: TokenVerifier + 'static> Cached<V> {
                 None => verifier.verify(&token).await,
             }
         };
-        let verdict = core.ask(verification).await;
-        drop((place, in_flight));
+        let verdict = if place.is_some() {
+            let _in_flight = core.counters.in_flight();
+            unless(core.ask(verification), flight.voided()).await
+        } else {
+            core.counters.count(Event::TurnedAway);
+            Some(Err(VerifyError::unavailable("too many verifications are under way")))
+        };
+        drop(place);
+        // Nobody may use it: not what was invalidated meanwhile, nor what was good by a key that is gone.
+        let is_outdated = |verdict: &Verdict| verdict.is_ok() && verifier.generation() != origin.generation;
+        let Some(verdict) = verdict.filter(|verdict| !is_outdated(verdict)) else {
+            flight.void();
+            return;
+        };
         let now = core.moment();
         if is_refresh
             && let Err(error) = &verdict

@@ -83,27 +83,12 @@ impl Core {
         Moment { wall: self.clock.now(), instant: self.clock.instant() }
     }
 
-    /// Waits for a place among the upstream calls. None: the flight has ended without one.
-    pub(super) async fn turn(&self, mut flight: Flight<Verdict>) -> Option<(Place, Flight<Verdict>)> {
+    /// Waits for a place among the upstream calls. None: nobody is left who wants to know.
+    pub(super) async fn turn(&self, mut flight: Flight<Verdict>) -> Option<(Option<Place>, Flight<Verdict>)> {
         let mut place = pin!(self.limit.place());
         loop {
-            let turn = {
-                let mut abandoned = pin!(flight.abandoned());
-                poll_fn(|context| match place.as_mut().poll(context) {
-                    Poll::Ready(place) => Poll::Ready(Some(place)),
-                    Poll::Pending => abandoned.as_mut().poll(context).map(|()| None),
-                })
-                .await
-            };
-            match turn {
-                Some(Some(place)) => return Some((place, flight)),
-                Some(None) => {
-                    self.counters.count(Event::TurnedAway);
-                    let crowded = VerifyError::unavailable("too many verifications are under way");
-                    flight.land(None, || (Err(crowded), None, ()));
-                    return None;
-                }
-                // Nobody is left who wants to know.
+            match unless(place.as_mut(), flight.abandoned()).await {
+                Some(place) => return Some((place, flight)),
                 None => match flight.leave_if_abandoned() {
                     Ok(()) => return None,
                     Err(joined) => flight = joined,
@@ -187,4 +172,14 @@ impl Core {
         self.memory.clear();
         self.counters.count(Event::Invalidated);
     }
+}
+
+/// What a piece of work gives, unless something else ends before it.
+pub(super) async fn unless<T>(work: impl Future<Output = T>, end: impl Future<Output = ()>) -> Option<T> {
+    let (mut work, mut end) = (pin!(work), pin!(end));
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => end.as_mut().poll(context).map(|()| None),
+    })
+    .await
 }

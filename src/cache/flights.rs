@@ -12,11 +12,9 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::digest::{AsItIs, TokenDigest};
+use super::revocations::{Mark, Revocation, Revocations};
 use crate::access_token::Principal;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, SHARDS, watch};
-
-/// So many invalidated principals are kept in mind for a shard. Beyond that, all that is under way is verified again.
-const MANY: usize = 1_024;
 
 /// What a flight tells those who wait for it. None: it has not ended.
 type News<A> = Option<Landing<A>>;
@@ -36,13 +34,10 @@ pub(super) enum Landing<A> {
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Stamp(u64);
 
-/// Stands for a principal. That two share one costs no more than a verification.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(super) struct Mark(u64);
-
 /// All flights of one cache.
 pub(super) struct Flights<A> {
     shards: Box<[Shard<A>]>,
+    revocations: Mutex<Revocations>,
     principals: RandomState,
     /// A flight that is older than this does not count any more: its runtime stands still.
     lifetime: Duration,
@@ -56,16 +51,11 @@ struct Shard<A> {
 struct State<A> {
     flights: HashMap<TokenDigest, Slot<A>, AsItIs>,
     opened: u64,
-    // When a principal was last invalidated, for as long as a flight is older than that.
-    revoked: HashMap<Mark, Stamp>,
-    // Of flights that are older than this, no answer about anybody counts.
-    revoked_before: Stamp,
 }
 
 struct Slot<A> {
     number: u64,
     opened_at: Instant,
-    stamp: Stamp,
     news: Arc<watch::Sender<News<A>>>,
 }
 
@@ -84,6 +74,7 @@ pub(super) struct Flight<A> {
     flights: Arc<Flights<A>>,
     digest: TokenDigest,
     number: u64,
+    opened_after: Revocation,
     news: Arc<watch::Sender<News<A>>>,
     has_landed: bool,
 }
@@ -94,16 +85,12 @@ pub(super) struct Waiter<A>(watch::Receiver<News<A>>);
 impl<A> Flights<A> {
     pub(super) fn new(lifetime: Duration) -> Self {
         let shard = || Shard {
-            state: Mutex::new(State {
-                flights: HashMap::default(),
-                opened: 0,
-                revoked: HashMap::new(),
-                revoked_before: Stamp(0),
-            }),
+            state: Mutex::new(State { flights: HashMap::default(), opened: 0 }),
             invalidations: AtomicU64::new(0),
         };
         let shards = (0..SHARDS).map(|_| shard()).collect();
-        Self { shards, principals: RandomState::new(), lifetime }
+        let revocations = Mutex::new(Revocations::default());
+        Self { shards, revocations, principals: RandomState::new(), lifetime }
     }
 
     /// Joins the flight for a token, or opens one unless a second look finds that there is no need.
@@ -126,11 +113,19 @@ impl<A> Flights<A> {
         let news = Arc::new(watch::Sender::new(None));
         state.opened += 1;
         let number = state.opened;
-        let slot = Slot { number, opened_at: now, stamp: shard.stamp(), news: Arc::clone(&news) };
+        let slot = Slot { number, opened_at: now, news: Arc::clone(&news) };
+        let opened_after = self.revocations().begin();
         let overdue = state.flights.insert(digest, slot);
         drop(state);
         overdue.inspect(Slot::send_away);
-        Boarding::Opened(Flight { flights: Arc::clone(self), digest, number, news, has_landed: false })
+        Boarding::Opened(Flight {
+            flights: Arc::clone(self),
+            digest,
+            number,
+            opened_after,
+            news,
+            has_landed: false,
+        })
     }
 
     /// When somebody finds something out without a flight: what it brings counts if nothing was invalidated since.
@@ -165,18 +160,11 @@ impl<A> Flights<A> {
 
     /// After this, no flight that is under way brings an answer about the principal that is used.
     pub(super) fn void_principal(&self, principal: &Principal<'_>) {
-        let mark = self.mark(principal);
+        self.revocations().revoke(self.mark(principal));
         for shard in &self.shards {
-            let mut state = shard.lock();
-            let stamp = shard.invalidated();
-            if state.flights.is_empty() {
-                continue;
-            }
-            state.revoked.insert(mark, stamp);
-            if state.revoked.len() >= MANY {
-                state.revoked = HashMap::new();
-                state.revoked_before = stamp;
-            }
+            let state = shard.lock();
+            shard.invalidated();
+            drop(state);
         }
     }
 
@@ -193,12 +181,17 @@ impl<A> Flights<A> {
 
     /// What a principal is known by here.
     pub(super) fn mark(&self, principal: &Principal<'_>) -> Mark {
-        Mark(self.principals.hash_one(principal))
+        Mark::new(self.principals.hash_one(principal))
     }
 
     /// How many flights are under way.
     pub(super) fn count(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().flights.len()).sum()
+    }
+
+    // A panic while it is locked leaves nothing half done.
+    fn revocations(&self) -> MutexGuard<'_, Revocations> {
+        self.revocations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[expect(clippy::indexing_slicing, reason = "there are as many shards as the remainder has values")]
@@ -219,25 +212,17 @@ impl<A> Shard<A> {
     }
 
     /// Called under the lock.
-    fn invalidated(&self) -> Stamp {
-        Stamp(self.invalidations.fetch_add(1, Ordering::AcqRel) + 1)
+    fn invalidated(&self) {
+        self.invalidations.fetch_add(1, Ordering::AcqRel);
     }
 }
 
 impl<A> State<A> {
-    fn is_revoked(&self, principal: Mark, since: Stamp) -> bool {
-        since < self.revoked_before || self.revoked.get(&principal).is_some_and(|at| *at > since)
-    }
-
     fn leave(&mut self, digest: &TokenDigest, number: u64) -> Option<Slot<A>> {
-        let slot = match self.flights.get(digest) {
+        match self.flights.get(digest) {
             Some(slot) if slot.number == number => self.flights.remove(digest),
             _ => None,
-        };
-        if self.flights.is_empty() {
-            self.revoked = HashMap::new();
         }
-        slot
     }
 }
 
@@ -260,6 +245,20 @@ impl<A> Flight<A> {
     /// Returns when nobody waits any more.
     pub(super) async fn abandoned(&self) {
         self.news.closed().await;
+    }
+
+    /// Returns when its answer would be of no use any more.
+    pub(super) async fn voided(&self) {
+        // An error is none: its own end of the channel is still there.
+        let _ = self.news.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// Ends without an answer that may be used.
+    pub(super) fn void(mut self) {
+        let slot = self.flights.shard(&self.digest).lock().leave(&self.digest, self.number);
+        drop(slot);
+        self.news.send_replace(Some(Landing::Void));
+        self.has_landed = true;
     }
 
     /// Gives up, unless somebody waits.
@@ -288,11 +287,9 @@ impl<A> Flight<A> {
         let shard = self.flights.shard(&self.digest);
         let mut settle = Some(settle);
         let mut state = shard.lock();
-        let slot = state.flights.get(&self.digest).filter(|slot| slot.number == self.number);
-        let since = slot.map(|slot| slot.stamp);
-        let counts = |mark: Option<Mark>| {
-            since.is_some_and(|since| mark.is_none_or(|mark| !state.is_revoked(mark, since)))
-        };
+        let is_own = state.flights.get(&self.digest).is_some_and(|slot| slot.number == self.number);
+        let is_revoked = |mark| self.flights.revocations().is_revoked(mark, self.opened_after);
+        let counts = |mark: Option<Mark>| is_own && !mark.is_some_and(is_revoked);
         let settled = if counts(about) { settle.take().map(|settle| settle()) } else { None };
         let still_counts = settled.as_ref().is_some_and(|(_, stands_in, _)| counts(*stands_in));
         let stamp = shard.stamp();
@@ -309,8 +306,10 @@ impl<A> Flight<A> {
 
 impl<A> Drop for Flight<A> {
     fn drop(&mut self) {
+        self.flights.revocations().end();
         if !self.has_landed {
-            self.flights.shard(&self.digest).lock().leave(&self.digest, self.number);
+            let slot = self.flights.shard(&self.digest).lock().leave(&self.digest, self.number);
+            drop(slot);
             self.news.send_replace(Some(Landing::Lost));
         }
     }
@@ -355,28 +354,5 @@ mod tests {
         assert!(counts(None, Some(&BOB)));
         assert!(!counts(Some(&ALICE), Some(&ALICE)));
         assert!(!counts(None, Some(&ALICE)));
-    }
-
-    #[test]
-    fn what_was_invalidated_is_kept_in_mind_only_while_something_older_is_under_way() {
-        let flights = Arc::new(Flights::<()>::new(Duration::from_secs(10)));
-        flights.void_principal(&ALICE);
-        let revoked = || flights.shards.iter().map(|shard| shard.lock().revoked.len()).sum::<usize>();
-        assert_eq!(revoked(), 0);
-        let digest = Digester::new().digest(b"token");
-        let Boarding::Opened(flight) = flights.board(digest, Instant::now(), || None::<()>) else {
-            panic!("nobody else is on it");
-        };
-        for number in 0..3 * MANY {
-            let subject = number.to_string();
-            flights.void_principal(&Principal::Subject { issuer: None, subject: &subject });
-        }
-        assert!(revoked() < MANY);
-        // What is no longer known of each is assumed of all.
-        let Waiter(news) = flight.waiter();
-        let somebody = flights.mark(&Principal::Subject { issuer: None, subject: "somebody" });
-        flight.land(Some(somebody), || ((), None, ()));
-        assert!(matches!(*news.borrow(), Some(Landing::Void)));
-        assert_eq!(revoked(), 0);
     }
 }

@@ -124,8 +124,8 @@ impl CacheLayerBuilder {
     /// How long a good verdict is remembered, counted from the moment at which the verifier was asked, and never past the
     /// expiry of the token.
     ///
-    /// It is the time for which a token lives on that was revoked at the provider, and the reason why the provider is
-    /// asked no more than once in that time.
+    /// It is the time for which a token lives on that was revoked at the provider. The provider is asked once in that time,
+    /// somewhat more often with [`refresh_ahead`](Self::refresh_ahead) and [`jitter`](Self::jitter), which both ask early.
     ///
     /// Default: 5 minutes. At most 24 hours. Zero turns memory off, that of bad tokens included; requests that come together
     /// still share a call.
@@ -181,8 +181,8 @@ impl CacheLayerBuilder {
     ///
     /// It goes on serving meanwhile, so that no request waits for a token that is in use. If nobody can tell, it serves to
     /// the end of its time, and the attempt is repeated; if the token is rejected, the entry is gone at once. It needs a tokio
-    /// runtime, and at least half of the [upstream calls](Self::max_upstream_calls) free, so that requests that do wait find
-    /// a place.
+    /// runtime and a free place among the [upstream calls](Self::max_upstream_calls), of which it never takes more than half,
+    /// so that requests that do wait find one.
     ///
     /// Default: 20, the last fifth. At most 50. Zero turns it off.
     pub fn refresh_ahead(mut self, percent: u8) -> Self {

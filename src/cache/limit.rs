@@ -11,7 +11,7 @@ use crate::deadline::within;
 /// The places of one cache.
 pub(super) struct Limit {
     places: Arc<Semaphore>,
-    count: usize,
+    background: Arc<Semaphore>,
     queue: AtomicUsize,
     longest_queue: usize,
     longest_wait: Duration,
@@ -20,6 +20,13 @@ pub(super) struct Limit {
 /// A place. Dropped, it is free again.
 pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
+    _background: Option<OwnedSemaphorePermit>,
+}
+
+impl Place {
+    fn new(permit: OwnedSemaphorePermit) -> Self {
+        Self { _permit: permit, _background: None }
+    }
 }
 
 /// Somebody in the queue.
@@ -27,18 +34,19 @@ struct Turn<'a>(&'a AtomicUsize);
 
 impl Limit {
     pub(super) fn new(places: usize, longest_queue: usize, longest_wait: Duration) -> Self {
-        let (places, count) = (Arc::new(Semaphore::new(places)), places);
-        Self { places, count, queue: AtomicUsize::new(0), longest_queue, longest_wait }
+        let background = Arc::new(Semaphore::new((places / 2).max(1)));
+        let places = Arc::new(Semaphore::new(places));
+        Self { places, background, queue: AtomicUsize::new(0), longest_queue, longest_wait }
     }
 
-    /// A place that nobody will miss, for work in the background: as long as half of them are free.
-    pub(super) fn spare_place(&self) -> Option<Place> {
-        let is_spare = 2 * self.places.available_permits() > self.count;
-        is_spare.then(|| self.free_place()).flatten()
+    /// A free place for work in the background, which never has more than half of them.
+    pub(super) fn background_place(&self) -> Option<Place> {
+        let background = Arc::clone(&self.background).try_acquire_owned().ok()?;
+        Some(Place { _background: Some(background), ..self.free_place()? })
     }
 
     fn free_place(&self) -> Option<Place> {
-        Arc::clone(&self.places).try_acquire_owned().ok().map(|permit| Place { _permit: permit })
+        Arc::clone(&self.places).try_acquire_owned().ok().map(Place::new)
     }
 
     /// Waits for a place. None: too many wait already, or it took too long.
@@ -49,7 +57,7 @@ impl Limit {
         let turn = self.queue_up()?;
         let permit = within(self.longest_wait, Arc::clone(&self.places).acquire_owned()).await;
         drop(turn);
-        permit.and_then(Result::ok).map(|permit| Place { _permit: permit })
+        permit.and_then(Result::ok).map(Place::new)
     }
 
     fn queue_up(&self) -> Option<Turn<'_>> {

@@ -50,7 +50,8 @@
 //! verified again, when it has to make room, or with the first verification of any token a minute or more after the last
 //! such clean-up: a cache that hears nothing new keeps what it has.
 //!
-//! A cache around a verifier that has caches inside adds their times to live to its own, and invalidates nothing in them.
+//! Around a chain, one cache does; around each of its members, a token that the first of them passes on is shown to it each
+//! time, since that it is not mine is not remembered. A cache around a verifier that has caches inside adds their times to live to its own, and invalidates nothing in them.
 
 pub use self::cached::Cached;
 pub use self::handle::CacheHandle;
@@ -69,4 +70,5 @@ mod layer;
 mod limit;
 mod memory;
 mod pool;
+mod revocations;
 mod stats;

@@ -1369,6 +1369,21 @@ async fn the_longer_time_needs_a_failure_that_is_not_long_ago() {
 }
 
 #[tokio::test]
+async fn who_finds_no_place_is_one_who_cannot_tell() {
+    let subject = Subject::without_refresh(|builder| {
+        builder.stale_if_error(secs(100)).max_upstream_calls(1).max_wait(Duration::ZERO)
+    });
+    subject.ask("good").await.unwrap();
+    subject.pass(LIVE);
+    subject.provider.hold();
+    let task = subject.spawn("another").await;
+    assert_eq!(number(&subject.ask("good").await), 1);
+    assert_eq!((subject.stats().turned_away(), subject.stats().served_stale()), (1, 1));
+    subject.provider.release_all();
+    task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_failure_ahead_of_the_end_gives_no_longer_time() {
     let subject = Subject::with(|builder| builder.stale_if_error(secs(3_600)));
     subject.ask("good").await.unwrap();

@@ -6,7 +6,7 @@
 mod common;
 
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
@@ -25,7 +25,7 @@ use tower_bearer::error::VerifyErrorKind as Kind;
 use tower_bearer::verifier::Verdict;
 use tower_bearer::{AccessToken, AuthLayer, BearerToken, CacheLayer, TokenVerifier, VerifyError};
 
-use common::{Handler, ManualClock, Untouchable, block_on};
+use common::{Handler, ManualClock, Untouchable, block_on, step_aside};
 
 const YEAR: u64 = 365 * 24 * 60 * 60;
 
@@ -47,19 +47,6 @@ fn seconds(seconds: u64) -> Duration {
 
 fn bearer(token: &str) -> BearerToken {
     BearerToken::new(token).unwrap()
-}
-
-/// Steps aside once: with this, a verification waits.
-async fn wait_a_turn() {
-    let mut is_over = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut is_over, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// How a verifier answers.
@@ -286,9 +273,9 @@ struct Upstream {
 
 impl TokenVerifier for Upstream {
     async fn verify(&self, token: &BearerToken) -> Verdict {
-        wait_a_turn().await;
+        step_aside(1).await;
         let verdict = self.world.call(token);
-        wait_a_turn().await;
+        step_aside(1).await;
         verdict
     }
 
@@ -572,7 +559,7 @@ impl Signing {
 
 impl TokenVerifier for Signing {
     async fn verify(&self, _: &BearerToken) -> Verdict {
-        wait_a_turn().await;
+        step_aside(1).await;
         self.call()
     }
 
@@ -739,9 +726,9 @@ impl Configured {
 
 impl TokenVerifier for Configured {
     async fn verify(&self, token: &BearerToken) -> Verdict {
-        wait_a_turn().await;
+        step_aside(1).await;
         let verdict = self.judge(token);
-        wait_a_turn().await;
+        step_aside(1).await;
         verdict
     }
 

@@ -32,7 +32,7 @@ use tower_bearer::middleware::Auth;
 use tower_bearer::verifier::Verdict;
 use tower_bearer::{AccessToken, AuthLayer, BearerToken, CacheLayer, TokenVerifier, VerifyError};
 
-use common::{Answer, Handler, ManualClock, Untouchable, block_on};
+use common::{Answer, Handler, ManualClock, Untouchable, block_on, step_aside};
 
 use self::Where::{CurrentThread, Local, Workers};
 
@@ -217,21 +217,6 @@ impl Call {
 
     fn reject(self) {
         self.answer(Err(Kind::Inactive.into()));
-    }
-}
-
-/// Lets others run, so many times. It needs no runtime.
-async fn step_aside(turns: usize) {
-    for _ in 0..turns {
-        let mut is_over = false;
-        poll_fn(|context| {
-            if std::mem::replace(&mut is_over, true) {
-                return Poll::Ready(());
-            }
-            context.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
     }
 }
 

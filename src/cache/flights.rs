@@ -31,7 +31,7 @@ pub(super) enum Landing<A> {
 }
 
 /// Tells whether anything was invalidated since it was taken.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Stamp(u64);
 
 /// All flights of one cache.
@@ -249,7 +249,7 @@ impl<A> Flight<A> {
 
     /// Returns when its answer would be of no use any more.
     pub(super) async fn voided(&self) {
-        // An error is none: its own end of the channel is still there.
+        // It cannot fail: the other end of the channel is in this flight's own hands.
         let _ = self.news.subscribe().wait_for(Option::is_some).await;
     }
 

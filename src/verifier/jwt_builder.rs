@@ -195,7 +195,8 @@ impl JwtVerifierBuilder {
         self
     }
 
-    /// Refuses tokens that were issued longer ago, whatever their expiry; `iat` is then required.
+    /// Refuses tokens that were issued longer ago, whatever their expiry; `iat` is then required. The access token says of its
+    /// end what comes first, so that no cache remembers it for longer.
     ///
     /// Default: no limit. From 1 second to 366 days.
     pub fn max_token_age(mut self, age: Duration) -> Self {

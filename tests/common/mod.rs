@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::fmt::Debug;
-use std::future::{Future, Ready, ready};
+use std::future::{Future, Ready, poll_fn, ready};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -393,4 +393,19 @@ pub(crate) fn hs256(secret: &[u8; 32], header: &str, claims: &str) -> String {
     let inner = Sha256::new().chain_update(pad(0x36)).chain_update(&message).finalize();
     let mac = Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize();
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(mac))
+}
+
+/// Lets others run, so many times. It needs no runtime.
+pub(crate) async fn step_aside(turns: usize) {
+    for _ in 0..turns {
+        let mut is_over = false;
+        poll_fn(|context| {
+            if std::mem::replace(&mut is_over, true) {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
 }

@@ -167,6 +167,20 @@ fn a_token_may_be_too_old() {
 }
 
 #[test]
+fn a_token_ends_where_it_becomes_too_old_and_says_when_it_begins() {
+    let at = |seconds| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+    let dates = |rules: &Rules, changes: Json| {
+        let token = judge(rules, &with(&changes).to_string()).unwrap();
+        (token.expires_at(), token.issued_at(), token.not_before())
+    };
+    let young = Rules { max_token_age: Some(Duration::from_secs(600)), ..rules() };
+    let claims = || json!({ "iat": NOW - 400, "nbf": NOW - 390 });
+    assert_eq!(dates(&rules(), claims()), (at(NOW + 300), at(NOW - 400), at(NOW - 390)));
+    assert_eq!(dates(&young, claims()), (at(NOW + 200), at(NOW - 400), at(NOW - 390)));
+    assert_eq!(dates(&young, json!({ "iat": NOW })), (at(NOW + 300), at(NOW), None));
+}
+
+#[test]
 fn required_claims_are_there_and_not_null() {
     let rules = Rules { required: vec!["jti".into(), "tenant".into()], ..rules() };
     assert_eq!(kind(&rules, json!({ "jti": "a", "tenant": 7 })), None);

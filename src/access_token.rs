@@ -55,6 +55,8 @@ struct Inner {
     not_before: Option<SystemTime>,
     leeway: Duration,
     validator: Option<Box<str>>,
+    // It is about a user whom nobody names: the client must not own what is the user's.
+    is_of_unnamed_user: bool,
     // Read when somebody asks: most requests never do.
     claims_text: Box<str>,
     claims: OnceLock<Map<String, Value>>,
@@ -169,14 +171,17 @@ impl AccessToken {
         self.inner.validator.as_deref()
     }
 
-    /// To whom the token belongs. None if it names neither a subject nor a client: such a token must not own anything.
+    /// To whom the token belongs. None if it names neither a subject nor a client, or is about a user whom it does not name:
+    /// such a token must not own anything.
     #[must_use]
     pub fn principal(&self) -> Option<Principal<'_>> {
         let issuer = self.issuer();
         match (self.subject(), self.client()) {
             (Some(subject), _) => Some(Principal::Subject { issuer, subject }),
-            (None, Some(client)) => Some(Principal::Client { issuer, client }),
-            (None, None) => None,
+            (None, Some(client)) if !self.inner.is_of_unnamed_user => {
+                Some(Principal::Client { issuer, client })
+            }
+            (None, _) => None,
         }
     }
 
@@ -193,6 +198,33 @@ impl AccessToken {
     /// - the claims do not fit the type
     pub fn claims_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         T::deserialize(self.claims())
+    }
+
+    /// Starts another token that says the same.
+    pub(crate) fn to_builder(&self) -> AccessTokenBuilder {
+        let own = &*self.inner;
+        let inner = Inner {
+            subject: own.subject.clone(),
+            issuer: own.issuer.clone(),
+            client: own.client.clone(),
+            token_id: own.token_id.clone(),
+            audiences: own.audiences.clone(),
+            scopes: own.scopes.clone(),
+            expires_at: own.expires_at,
+            issued_at: own.issued_at,
+            not_before: own.not_before,
+            leeway: own.leeway,
+            validator: own.validator.clone(),
+            is_of_unnamed_user: own.is_of_unnamed_user,
+            claims_text: Box::default(),
+            claims: OnceLock::new(),
+        };
+        AccessTokenBuilder { inner, claims: self.claims().clone() }
+    }
+
+    /// Whether this is the same token, not only an equal one.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// About how many bytes of memory it takes, with its claims read.
@@ -342,6 +374,20 @@ impl AccessTokenBuilder {
     /// Adds a claim. What the other setters say, such as the subject, is not among the claims unless it is added here too.
     pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.claims.insert(name.into(), value.into());
+        self
+    }
+
+    /// Replaces all claims.
+    #[cfg(any(feature = "github", feature = "introspection"))]
+    pub(crate) fn claims(mut self, claims: Map<String, Value>) -> Self {
+        self.claims = claims;
+        self
+    }
+
+    /// Says that the token is about a user whom it does not name.
+    #[cfg(feature = "introspection")]
+    pub(crate) fn of_unnamed_user(mut self) -> Self {
+        self.inner.is_of_unnamed_user = true;
         self
     }
 

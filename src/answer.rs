@@ -20,6 +20,8 @@ use crate::error::{Rejection, RejectionKind, VerifyError};
 /// What a client is told when the verifier names no time.
 const DEFAULT_RETRY_AFTER: u64 = 5;
 const MAX_RETRY_AFTER: u64 = 120;
+/// The same where a provider said when its limit is lifted.
+const MAX_RESET_AFTER: u64 = 3_600;
 
 /// The body of a rejection, for [`rejection_body`](crate::middleware::AuthLayerBuilder::rejection_body).
 #[derive(Clone, Debug)]
@@ -142,8 +144,9 @@ fn plain(status: StatusCode, body: Option<RejectionBody>) -> Response<Bytes> {
 
 /// Whole seconds, rounded up, within bounds: soon enough to recover, late enough not to hammer.
 fn retry_after(error: &VerifyError) -> u64 {
+    let longest = if error.is_reset() { MAX_RESET_AFTER } else { MAX_RETRY_AFTER };
     error.retry_delay().map_or(DEFAULT_RETRY_AFTER, |delay| {
         let started = u64::from(delay.subsec_nanos() > 0);
-        delay.as_secs().saturating_add(started).clamp(1, MAX_RETRY_AFTER)
+        delay.as_secs().saturating_add(started).clamp(1, longest)
     })
 }

@@ -54,3 +54,38 @@ impl Limits {
         Self { timeout, max_body }
     }
 }
+
+/// The client that was configured, else the default one.
+#[cfg(all(
+    feature = "reqwest",
+    any(
+        feature = "github",
+        feature = "introspection",
+        all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))
+    )
+))]
+pub(crate) fn or_default(
+    client: Option<&Arc<dyn HttpClient>>,
+) -> Result<Arc<dyn HttpClient>, crate::error::BuildError> {
+    client.map_or_else(
+        || Ok(Arc::new(ReqwestClient::new()?) as Arc<dyn HttpClient>),
+        |client| Ok(Arc::clone(client)),
+    )
+}
+
+/// The client that was configured: there is no other.
+#[cfg(all(
+    not(feature = "reqwest"),
+    any(
+        feature = "github",
+        feature = "introspection",
+        all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))
+    )
+))]
+pub(crate) fn or_default(
+    client: Option<&Arc<dyn HttpClient>>,
+) -> Result<Arc<dyn HttpClient>, crate::error::BuildError> {
+    client
+        .cloned()
+        .ok_or_else(|| crate::error::BuildError::new("http_client", crate::error::BuildErrorKind::Missing))
+}

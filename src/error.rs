@@ -19,6 +19,8 @@ pub struct VerifyError {
     kind: VerifyErrorKind,
     misconfigured: bool,
     retry_after: Option<Duration>,
+    // The provider named the moment, so that it may be far away.
+    is_reset: bool,
     cause: Option<Cause>,
 }
 
@@ -80,7 +82,7 @@ impl VerifyError {
     /// when they are given here.
     #[must_use]
     pub fn rejected(kind: VerifyErrorKind) -> Self {
-        Self { kind, misconfigured: false, retry_after: None, cause: None }
+        Self { kind, misconfigured: false, retry_after: None, is_reset: false, cause: None }
     }
 
     /// Nobody can tell now: 503 with `Retry-After`. The client keeps its token.
@@ -113,11 +115,18 @@ impl VerifyError {
         self
     }
 
-    /// Says when asking again makes sense. Only what is unavailable carries it to the client.
+    /// Says when asking again makes sense. Only what is unavailable carries it to the client, with at most 120 seconds.
     #[must_use]
     pub fn retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
         self
+    }
+
+    /// Says when the limit of a provider is lifted: the client is told up to an hour.
+    #[cfg(feature = "github")]
+    pub(crate) fn reset_after(mut self, after: Duration) -> Self {
+        self.is_reset = true;
+        self.retry_after(after)
     }
 
     /// What the error says of the token.
@@ -130,6 +139,11 @@ impl VerifyError {
     #[must_use]
     pub fn is_misconfigured(&self) -> bool {
         self.misconfigured
+    }
+
+    /// Whether the delay is that of a limit, and not a guess.
+    pub(crate) fn is_reset(&self) -> bool {
+        self.is_reset
     }
 
     /// When asking again makes sense, if somebody said so.

@@ -62,6 +62,11 @@ impl<'a> Object<'a> {
         self.members.get(found).map(|(_, value)| *value)
     }
 
+    /// Leaves out the members that do not pass.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&str, Value<'a>) -> bool) {
+        self.members.retain(|(name, value)| keep(&name.text, *value));
+    }
+
     /// Whether there is a member of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
@@ -108,6 +113,11 @@ impl<'a> Value<'a> {
     pub(crate) fn number(self) -> Option<f64> {
         let number = self.0.starts_with(|c: char| c == '-' || c.is_ascii_digit());
         number.then(|| self.0.parse().ok()).flatten()
+    }
+
+    /// Whether this is `null`.
+    pub(crate) fn is_null(self) -> bool {
+        self.0 == "null"
     }
 
     /// The elements, if this is an array.

@@ -67,6 +67,8 @@
 pub mod readme {}
 
 pub mod access_token;
+#[cfg(feature = "introspection")]
+mod address;
 pub mod algorithm;
 pub mod bearer_token;
 pub mod cache;
@@ -88,12 +90,49 @@ pub mod verifier;
 mod answer;
 mod caught;
 mod deadline;
+#[cfg(any(
+    feature = "introspection",
+    all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))
+))]
+mod discovery;
 mod endpoint;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+#[cfg(any(
+    feature = "github",
+    feature = "introspection",
+    all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))
+))]
+#[cfg_attr(
+    not(all(
+        feature = "github",
+        feature = "introspection",
+        feature = "jwt",
+        any(feature = "aws-lc-rs", feature = "rust-crypto")
+    )),
+    allow(dead_code, reason = "each verifier uses a part of it")
+)]
+mod freshness;
+#[cfg(any(
+    feature = "github",
+    feature = "introspection",
+    all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))
+))]
+#[cfg_attr(
+    not(all(
+        feature = "github",
+        feature = "introspection",
+        feature = "jwt",
+        any(feature = "aws-lc-rs", feature = "rust-crypto")
+    )),
+    allow(dead_code, reason = "each verifier uses a part of it")
+)]
 mod json;
 mod log;
 mod passed;
+#[cfg(all(feature = "introspection", feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod signer;
 mod sync;
+#[cfg(any(feature = "github", feature = "introspection"))]
+mod upstream;
 
 pub use self::access_token::AccessToken;
 pub use self::algorithm::Algorithm;
@@ -102,6 +141,10 @@ pub use self::cache::CacheLayer;
 pub use self::error::{BuildError, Rejection, VerifyError};
 pub use self::middleware::AuthLayer;
 pub use self::scope::ScopeSet;
+#[cfg(feature = "github")]
+pub use self::verifier::GitHubVerifier;
+#[cfg(feature = "introspection")]
+pub use self::verifier::IntrospectionVerifier;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 pub use self::verifier::JwtVerifier;
 pub use self::verifier::TokenVerifier;

@@ -6,19 +6,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom.
-const LEVELS: [&[&str]; 8] = [
-    &["algorithm", "caught", "clock", "deadline", "json", "log", "scope", "secret", "sync"],
-    &["error"],
+const LEVELS: [&[&str]; 9] = [
+    &["algorithm", "caught", "clock", "deadline", "freshness", "json", "log", "scope", "secret", "sync"],
+    &["error", "signer"],
     &["endpoint"],
     &["access_token", "bearer_token", "challenge", "client"],
-    &["answer", "jwks", "passed"],
+    &["discovery", "upstream"],
+    &["address", "answer", "jwks", "passed"],
     &["verifier"],
     &["cache", "extract", "middleware"],
     &["testing"],
 ];
 
 /// What a file of a folder may use of its folder, besides the words of the folder itself.
-const INSIDE: [(&str, &[&str]); 39] = [
+const INSIDE: [(&str, &[&str]); 65] = [
     ("cache/bounds", &["digest"]),
     ("cache/cached", &["core", "counters", "digest", "entry", "flights", "handle", "limit", "memory"]),
     ("cache/core", &["bounds", "counters", "digest", "entry", "flights", "limit", "memory"]),
@@ -34,9 +35,8 @@ const INSIDE: [(&str, &[&str]); 39] = [
     ("cache/revocations", &[]),
     ("cache/stats", &["core", "counters"]),
     ("jwks/crypto", &["material"]),
-    ("jwks/discovery", &["freshness", "key_set"]),
-    ("jwks/fetcher", &["discovery", "freshness", "key_set", "remote"]),
-    ("jwks/freshness", &[]),
+    ("jwks/fetch", &["key_set"]),
+    ("jwks/fetcher", &["fetch", "key_set", "remote"]),
     ("jwks/key_set", &["crypto", "material"]),
     ("jwks/material", &[]),
     ("jwks/pem", &["key_set", "material"]),
@@ -52,12 +52,56 @@ const INSIDE: [(&str, &[&str]); 39] = [
     ("testing/issuer", &["signing_key", "token"]),
     ("testing/signing_key", &[]),
     ("testing/token", &["signing_key"]),
+    ("verifier/answered_claims", &[]),
+    ("verifier/any_of", &[]),
+    ("verifier/assertion", &[]),
     ("verifier/boxed", &[]),
+    ("verifier/by_issuer", &["claims", "jws"]),
+    ("verifier/by_prefix", &[]),
     ("verifier/claims", &[]),
+    ("verifier/client_authentication", &["assertion", "parties"]),
+    (
+        "verifier/github",
+        &[
+            "github_answer",
+            "github_api",
+            "github_budget",
+            "github_members",
+            "github_note",
+            "github_scopes",
+            "github_token",
+        ],
+    ),
+    ("verifier/github_answer", &[]),
+    ("verifier/github_api", &[]),
+    ("verifier/github_budget", &[]),
+    ("verifier/github_builder", &["github", "github_api", "github_budget", "github_members"]),
+    ("verifier/github_members", &["github_api", "github_answer", "github_note"]),
+    ("verifier/github_note", &["github_answer"]),
+    ("verifier/github_scopes", &[]),
+    ("verifier/github_token", &[]),
+    (
+        "verifier/introspection",
+        &["answered_claims", "claims", "client_authentication", "introspection_answer", "signed_answer"],
+    ),
+    ("verifier/introspection_answer", &["claims"]),
+    (
+        "verifier/introspection_builder",
+        &["claims", "client_authentication", "introspection", "parties", "signed_answer"],
+    ),
     ("verifier/jws", &[]),
     ("verifier/jwt", &["claims", "jws"]),
-    ("verifier/jwt_builder", &["claims", "jwt"]),
+    ("verifier/jwt_builder", &["claims", "jwt", "parties"]),
+    ("verifier/map_claims", &[]),
     ("verifier/or", &[]),
+    ("verifier/parties", &[]),
+    ("verifier/profile", &["answered_claims"]),
+    ("verifier/signed_answer", &["claims", "jws"]),
+    ("verifier/static_tokens", &[]),
+    ("verifier/timeout", &[]),
+    ("verifier/tokeninfo", &["parties", "profile"]),
+    ("verifier/userinfo", &["profile"]),
+    ("verifier/userinfo_builder", &["parties", "profile", "userinfo"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

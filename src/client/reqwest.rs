@@ -1,12 +1,13 @@
 //! The adapter to reqwest.
 
-use std::fmt;
+use std::error::Error;
 use std::time::Duration;
+use std::{fmt, io, iter};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Request, Response};
-use reqwest::{Certificate, Client, ClientBuilder, Proxy, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, Proxy, redirect, retry};
 use tokio::runtime::Handle;
 
 use super::{AnswerFuture, HttpClient, Limits};
@@ -21,6 +22,9 @@ const USER_AGENT: &str = concat!("tower-bearer/", env!("CARGO_PKG_VERSION"));
 
 /// An [`HttpClient`] on reqwest: HTTP/1.1, rustls, the certificates that the operating system trusts.
 ///
+/// A request whose connection dies before an answer is sent once more; an answer is never asked for again. Retries are at most
+/// a fifth of the requests, beyond a few in a second.
+///
 /// It follows no redirects, and ignores the proxy variables of the environment: tokens and secrets go to the
 /// configured hosts and nowhere else. It needs a tokio runtime with its timer and I/O. Clones are cheap and share
 /// connections.
@@ -28,6 +32,7 @@ const USER_AGENT: &str = concat!("tower-bearer/", env!("CARGO_PKG_VERSION"));
 pub struct ReqwestClient {
     client: Client,
     max_body: usize,
+    first_byte_timeout: Duration,
     timeout: Duration,
 }
 
@@ -48,6 +53,7 @@ impl ReqwestClient {
             proxy: None,
             user_agent: USER_AGENT.to_owned(),
             connect_timeout: CONNECT_TIMEOUT,
+            first_byte_timeout: MAX_TIMEOUT,
             timeout: MAX_TIMEOUT,
             max_body: usize::MAX,
         }
@@ -59,7 +65,9 @@ impl ReqwestClient {
         max_body: usize,
     ) -> Result<Response<Bytes>, VerifyError> {
         let request = reqwest::Request::try_from(request).map_err(unavailable)?;
-        let mut answer = self.client.execute(request).await.map_err(unavailable)?;
+        let late = || VerifyError::unavailable("no answer began within the time limit");
+        let answer = within(self.first_byte_timeout, self.client.execute(request)).await.ok_or_else(late)?;
+        let mut answer = answer.map_err(unavailable)?;
         // RFC 9112 §6.3: two framings are how one answer is smuggled into another.
         if answer.headers().contains_key(TRANSFER_ENCODING) && answer.headers().contains_key(CONTENT_LENGTH) {
             return Err(VerifyError::unavailable("the answer has two lengths"));
@@ -112,6 +120,37 @@ fn checked_proxy(proxy: &str) -> Result<Proxy, BuildError> {
     Proxy::all(proxy).map_err(|_| invalid())
 }
 
+/// What is asked of issuers changes nothing there: it may be asked again.
+fn retry_once() -> retry::Builder {
+    retry::for_host(AnyHost).max_retries_per_request(1).classify_fn(|tried| match tried.error() {
+        Some(error) if died_before_an_answer(error) => tried.retryable(),
+        _ => tried.success(),
+    })
+}
+
+struct AnyHost;
+
+impl PartialEq<&str> for AnyHost {
+    fn eq(&self, _: &&str) -> bool {
+        true
+    }
+}
+
+/// Whether a connection went away under a request: often one that had been idle, and that the other side had just closed.
+fn died_before_an_answer(error: &(dyn Error + 'static)) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let died = |cause: &(dyn Error + 'static)| {
+        let by_hyper = cause.downcast_ref::<hyper::Error>();
+        let by_system = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        by_hyper
+            .is_some_and(|error| error.is_incomplete_message() || error.is_canceled() || error.is_closed())
+            || by_system.is_some_and(|kind| {
+                matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+            })
+    };
+    iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source()).any(died)
+}
+
 /// The cause without the address, which may hold a secret.
 fn unavailable(error: reqwest::Error) -> VerifyError {
     VerifyError::unavailable(error.without_url())
@@ -125,6 +164,7 @@ pub struct ReqwestClientBuilder {
     proxy: Option<String>,
     user_agent: String,
     connect_timeout: Duration,
+    first_byte_timeout: Duration,
     timeout: Duration,
     max_body: usize,
 }
@@ -163,6 +203,14 @@ impl ReqwestClientBuilder {
         self
     }
 
+    /// How long to wait for an answer to begin, connecting included.
+    ///
+    /// Default: 60 seconds, so that the limit for the whole answer decides. From 1 millisecond to 60 seconds.
+    pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
+        self.first_byte_timeout = timeout;
+        self
+    }
+
     /// How long to wait for a whole answer, if the caller would wait longer.
     ///
     /// Default: 60 seconds. From 1 millisecond to 60 seconds.
@@ -188,7 +236,11 @@ impl ReqwestClientBuilder {
     /// - the user agent cannot be sent: [`InvalidText`](BuildErrorKind::InvalidText)
     /// - TLS cannot be set up, usually for want of trusted root certificates: [`Tls`](BuildErrorKind::Tls)
     pub fn build(self) -> Result<ReqwestClient, BuildError> {
-        for (setting, timeout) in [("connect_timeout", self.connect_timeout), ("timeout", self.timeout)] {
+        for (setting, timeout) in [
+            ("connect_timeout", self.connect_timeout),
+            ("first_byte_timeout", self.first_byte_timeout),
+            ("timeout", self.timeout),
+        ] {
             if timeout < MIN_TIMEOUT || timeout > MAX_TIMEOUT {
                 return Err(BuildError::new(setting, BuildErrorKind::OutOfRange));
             }
@@ -204,6 +256,7 @@ impl ReqwestClientBuilder {
         Ok(ReqwestClient {
             client: client.build().map_err(no_tls)?,
             max_body: self.max_body,
+            first_byte_timeout: self.first_byte_timeout,
             timeout: self.timeout,
         })
     }
@@ -215,6 +268,7 @@ impl ReqwestClientBuilder {
             .redirect(redirect::Policy::none())
             .no_proxy()
             .referer(false)
+            .retry(retry_once())
             .user_agent(&self.user_agent);
         for pem in &self.certificates {
             let unreadable = |_| BuildError::new("add_root_certificates", BuildErrorKind::InvalidKey);

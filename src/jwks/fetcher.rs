@@ -8,13 +8,14 @@ use http::Uri;
 use tokio::runtime::Handle;
 
 use super::KeysAtHand;
-use super::discovery::{FetchedKeys, Issuer};
-use super::freshness::MAX_RETRY_AFTER;
+use super::fetch::{self, FetchedKeys};
 use super::key_set::JwkSet;
 use super::remote::{LONGEST_AGE, MIN_AGE, RemoteJwks};
 use crate::clock::Clock;
 use crate::deadline::within;
+use crate::discovery::Issuer;
 use crate::error::{VerifyError, VerifyErrorKind};
+use crate::freshness::MAX_RETRY_AFTER;
 use crate::log::{Causes, Escaped, TARGET};
 use crate::sync::{AtomicU64, RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 
@@ -236,7 +237,7 @@ impl Inner {
             Some(uri) => uri.clone(),
             None => self.address().await?,
         };
-        self.issuer.keys(&uri, now).await
+        fetch::fetch(&self.issuer, &uri, now).await
     }
 
     /// The address of the keys. One that was found earlier serves if the metadata cannot be had now.
@@ -252,7 +253,8 @@ impl Inner {
         // Time has to be left for the keys, if there is another way to them.
         let limit = self.settings.timeout / if known.is_some() { 2 } else { 1 };
         let late = || Err(VerifyError::unavailable("no metadata within the time limit"));
-        let found = within(limit, self.issuer.discover(self.clock.now())).await.unwrap_or_else(late);
+        let found =
+            within(limit, self.issuer.discover("jwks_uri", self.clock.now())).await.unwrap_or_else(late);
         match (found, known) {
             (Ok(uri), _) => {
                 self.write().discovered =

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-pub(crate) use self::discovery::Issuer;
 pub(crate) use self::fetcher::KeyFetcher;
 #[cfg(test)]
 pub(crate) use self::key_set::Kind;
@@ -17,9 +16,8 @@ pub use self::remote::RemoteJwks;
 pub(crate) use self::source::KeySource;
 
 mod crypto;
-mod discovery;
+mod fetch;
 mod fetcher;
-mod freshness;
 mod key_set;
 mod material;
 mod pem;

@@ -46,6 +46,8 @@ pub(crate) enum TokenType {
     AccessToken,
     /// `JWT`, or nothing: it may be one.
     Unspecific,
+    /// `token-introspection+jwt`: what an issuer says of a token ([RFC 9701 §5](https://www.rfc-editor.org/rfc/rfc9701#section-5)).
+    Introspection,
     /// A token of another class.
     Other,
 }
@@ -150,6 +152,8 @@ impl TokenType {
             Self::AccessToken
         } else if name.eq_ignore_ascii_case("jwt") {
             Self::Unspecific
+        } else if name.eq_ignore_ascii_case("token-introspection+jwt") {
+            Self::Introspection
         } else {
             Self::Other
         }

@@ -187,7 +187,7 @@ impl TokenTypes {
         match token_type {
             TokenType::AccessToken => true,
             TokenType::Unspecific => self == Self::Usual,
-            TokenType::Other => false,
+            TokenType::Introspection | TokenType::Other => false,
         }
     }
 }

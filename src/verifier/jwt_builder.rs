@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use super::claims::Rules;
 use super::jwt::{Inner, JwtVerifier, TokenTypes};
+use super::parties;
 use crate::algorithm::Algorithm;
-use crate::client::HttpClient;
+use crate::client::{self, HttpClient};
 use crate::clock::{Clock, SystemClock};
-use crate::endpoint;
+use crate::discovery::Issuer;
 use crate::error::{BuildError, BuildErrorKind};
-use crate::jwks::{self, IssuerKeys, KeyFetcher, KeySource, RemoteJwks};
+use crate::jwks::{IssuerKeys, KeyFetcher, KeySource, RemoteJwks};
 use crate::secret::Secret;
 
 const LEEWAY: Duration = Duration::from_secs(60);
@@ -238,16 +239,15 @@ impl JwtVerifierBuilder {
     /// - a duration: [`OutOfRange`](BuildErrorKind::OutOfRange)
     pub fn build(self) -> Result<JwtVerifier, BuildError> {
         let (setting, source) = self.key_source()?;
-        let issuer = self.checked_issuer(source.is_discovered())?;
-        let audiences = self.checked_audiences()?;
+        let issuer = self.issuer.as_ref().map(|issuer| parties::issuer(issuer, source.is_discovered()));
+        let issuer = issuer.transpose()?;
+        let audiences = parties::audiences(self.audiences.as_deref())?;
         let mut required = self.required.clone();
         for name in &required {
             if name.trim().is_empty() {
                 return Err(BuildError::new("required_claims", BuildErrorKind::Empty));
             }
-            if !is_plain(name) {
-                return Err(BuildError::new("required_claims", BuildErrorKind::InvalidText));
-            }
+            parties::plain("required_claims", name)?;
         }
         if self.types == TokenTypes::Rfc9068 {
             required.extend(RFC9068_CLAIMS.map(str::to_owned));
@@ -266,6 +266,7 @@ impl JwtVerifierBuilder {
         Ok(JwtVerifier::new(Inner {
             rules: Rules {
                 issuer,
+                issuer_may_be_missing: false,
                 audiences,
                 leeway: self.leeway,
                 expiry_required: self.expiry_required,
@@ -285,37 +286,6 @@ impl JwtVerifierBuilder {
         self
     }
 
-    fn checked_issuer(&self, discovered: bool) -> Result<Option<Arc<str>>, BuildError> {
-        let Some(issuer) = &self.issuer else { return Ok(None) };
-        if issuer.trim().is_empty() || issuer == "*" {
-            return Err(BuildError::new("issuer", BuildErrorKind::Empty));
-        }
-        // An issuer that nobody has to go to may be any name; one that looks like an address has to be a safe one.
-        let scheme = issuer.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-        if discovered || matches!(scheme.as_deref(), Some("http" | "https")) {
-            endpoint::check("issuer", issuer)?;
-        }
-        if discovered && issuer.contains('?') {
-            return Err(BuildError::new("issuer", BuildErrorKind::InvalidUrl));
-        }
-        if !is_plain(issuer) {
-            return Err(BuildError::new("issuer", BuildErrorKind::InvalidText));
-        }
-        Ok(Some(issuer.as_str().into()))
-    }
-
-    fn checked_audiences(&self) -> Result<Vec<Box<str>>, BuildError> {
-        let audiences = self.audiences.iter().flatten();
-        let audiences: Vec<Box<str>> = audiences.map(|audience| audience.as_str().into()).collect();
-        if audiences.iter().any(|audience| audience.trim().is_empty() || **audience == *"*") {
-            return Err(BuildError::new("audience", BuildErrorKind::Empty));
-        }
-        if !audiences.iter().all(|audience| is_plain(audience)) {
-            return Err(BuildError::new("audience", BuildErrorKind::InvalidText));
-        }
-        Ok(audiences)
-    }
-
     /// The one source of keys, and the name of the setting that made it.
     fn key_source(&self) -> Result<(&'static str, KeySource), BuildError> {
         match self.sources.as_slice() {
@@ -332,27 +302,10 @@ impl JwtVerifierBuilder {
             (None, Some(_)) => Arc::from("any"),
             (None, None) => return Err(BuildError::new("issuer", BuildErrorKind::Missing)),
         };
-        let issuer = jwks::Issuer { issuer, client: self.client()?, timeout: remote.timeout };
+        let issuer =
+            Issuer { issuer, client: client::or_default(self.client.as_ref())?, timeout: remote.timeout };
         Ok(KeyFetcher::new(issuer, remote.clone(), uri, Arc::clone(&self.clock)))
     }
-
-    #[cfg(feature = "reqwest")]
-    fn client(&self) -> Result<Arc<dyn HttpClient>, BuildError> {
-        match &self.client {
-            Some(client) => Ok(Arc::clone(client)),
-            None => Ok(Arc::new(crate::client::ReqwestClient::new()?)),
-        }
-    }
-
-    #[cfg(not(feature = "reqwest"))]
-    fn client(&self) -> Result<Arc<dyn HttpClient>, BuildError> {
-        self.client.clone().ok_or_else(|| BuildError::new("http_client", BuildErrorKind::Missing))
-    }
-}
-
-/// Nothing that could not stand in a claim of a token, or that would go unseen in a configuration.
-fn is_plain(text: &str) -> bool {
-    !text.chars().any(|character| character.is_control() || character.is_whitespace())
 }
 
 impl fmt::Debug for JwtVerifierBuilder {

@@ -23,31 +23,107 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tower_layer::Layer;
 
-use crate::access_token::AccessToken;
+use crate::access_token::{AccessToken, AccessTokenBuilder};
 use crate::bearer_token::BearerToken;
 use crate::error::VerifyError;
 
+pub use self::any_of::AnyOf;
 pub use self::boxed::BoxVerifier;
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+pub use self::by_issuer::ByIssuer;
+pub use self::by_prefix::ByPrefix;
+#[cfg(feature = "github")]
+pub use self::github::GitHubVerifier;
+#[cfg(feature = "github")]
+pub use self::github_builder::GitHubVerifierBuilder;
+#[cfg(feature = "introspection")]
+pub use self::introspection::IntrospectionVerifier;
+#[cfg(feature = "introspection")]
+pub use self::introspection_builder::IntrospectionVerifierBuilder;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 pub use self::jwt::JwtVerifier;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 pub use self::jwt_builder::JwtVerifierBuilder;
+pub use self::map_claims::MapClaims;
 pub use self::or::Or;
+pub use self::static_tokens::StaticTokens;
+pub use self::timeout::Timeout;
+#[cfg(feature = "introspection")]
+pub use self::tokeninfo::{TokenInfoVerifier, TokenInfoVerifierBuilder};
+#[cfg(feature = "introspection")]
+pub use self::userinfo::UserInfoVerifier;
+#[cfg(feature = "introspection")]
+pub use self::userinfo_builder::UserInfoVerifierBuilder;
 
+#[cfg(feature = "introspection")]
+mod answered_claims;
+mod any_of;
+#[cfg(all(feature = "introspection", feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod assertion;
 mod boxed;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod by_issuer;
+mod by_prefix;
+#[cfg(any(
+    feature = "introspection",
+    all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))
+))]
 mod claims;
+#[cfg(feature = "introspection")]
+mod client_authentication;
+#[cfg(feature = "github")]
+mod github;
+#[cfg(feature = "github")]
+mod github_answer;
+#[cfg(feature = "github")]
+mod github_api;
+#[cfg(feature = "github")]
+mod github_budget;
+#[cfg(feature = "github")]
+mod github_builder;
+#[cfg(feature = "github")]
+mod github_members;
+#[cfg(feature = "github")]
+mod github_note;
+#[cfg(feature = "github")]
+mod github_scopes;
+#[cfg(feature = "github")]
+mod github_token;
+#[cfg(feature = "introspection")]
+mod introspection;
+#[cfg(feature = "introspection")]
+mod introspection_answer;
+#[cfg(feature = "introspection")]
+mod introspection_builder;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod jws;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod jwt;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod jwt_builder;
+mod map_claims;
 mod or;
+#[cfg(any(
+    feature = "introspection",
+    all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))
+))]
+mod parties;
+#[cfg(feature = "introspection")]
+mod profile;
+#[cfg(all(feature = "introspection", feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod signed_answer;
+mod static_tokens;
+mod timeout;
+#[cfg(feature = "introspection")]
+mod tokeninfo;
+#[cfg(feature = "introspection")]
+mod userinfo;
+#[cfg(feature = "introspection")]
+mod userinfo_builder;
 #[cfg(test)]
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod wycheproof;
@@ -129,6 +205,39 @@ pub trait TokenVerifier: Send + Sync {
         Or::new(self, other)
     }
 
+    /// Changes what this verifier vouches for: reads scopes from another claim, adds or renames what handlers look for.
+    ///
+    /// The closure gets a builder that says what the token says, and the token. Put a cache around the result and not inside, so
+    /// that it runs once for each verification.
+    ///
+    /// ```
+    /// # use tower_bearer::{AccessToken, BearerToken, ScopeSet, TokenVerifier, VerifyError};
+    /// # fn with(verifier: impl TokenVerifier) -> impl TokenVerifier {
+    /// // A provider that writes what a token may do into `permissions`.
+    /// verifier.map_claims(|builder, token| {
+    ///     let permissions = token.claim::<Vec<String>>("permissions").unwrap_or_default();
+    ///     builder.scopes(permissions.into_iter().collect())
+    /// })
+    /// # }
+    /// ```
+    fn map_claims<F>(self, map: F) -> MapClaims<Self, F>
+    where
+        Self: Sized,
+        F: Fn(AccessTokenBuilder, &AccessToken) -> AccessTokenBuilder + Send + Sync,
+    {
+        MapClaims::new(self, map)
+    }
+
+    /// Gives up on this verifier after some time: nobody can tell then.
+    ///
+    /// A cache has a time limit of its own, and so have the verifiers of this crate that ask a provider.
+    fn timeout(self, limit: Duration) -> Timeout<Self>
+    where
+        Self: Sized,
+    {
+        Timeout::new(self, limit)
+    }
+
     /// Wraps this verifier into a layer, such as [`CacheLayer`](crate::CacheLayer), which remembers verdicts.
     fn cached<L: Layer<Self>>(self, layer: L) -> L::Service
     where
@@ -144,6 +253,22 @@ pub trait TokenVerifier: Send + Sync {
     {
         BoxVerifier::new(self)
     }
+}
+
+/// The issuers of several verifiers, each once.
+fn each_once(issuers: impl Iterator<Item = Arc<str>>) -> Vec<Arc<str>> {
+    let mut once: Vec<Arc<str>> = Vec::new();
+    for issuer in issuers {
+        if !once.contains(&issuer) {
+            once.push(issuer);
+        }
+    }
+    once
+}
+
+/// The generation of several verifiers: each grows, and so does the sum.
+fn sum(generations: impl Iterator<Item = u64>) -> u64 {
+    generations.fold(0, u64::wrapping_add)
 }
 
 /// The future of a verdict.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{TokenVerifier, Verdict};
+use super::{TokenVerifier, Verdict, each_once, sum};
 use crate::access_token::AccessToken;
 use crate::bearer_token::BearerToken;
 use crate::error::{VerifyError, VerifyErrorKind};
@@ -62,18 +62,11 @@ impl<A: TokenVerifier, B: TokenVerifier> TokenVerifier for Or<A, B> {
     }
 
     fn generation(&self) -> u64 {
-        // Each grows, and so does the sum.
-        self.first.generation().wrapping_add(self.second.generation())
+        sum([self.first.generation(), self.second.generation()].into_iter())
     }
 
     fn issuers(&self) -> Vec<Arc<str>> {
-        let mut issuers = self.first.issuers();
-        for issuer in self.second.issuers() {
-            if !issuers.contains(&issuer) {
-                issuers.push(issuer);
-            }
-        }
-        issuers
+        each_once(self.first.issuers().into_iter().chain(self.second.issuers()))
     }
 }
 

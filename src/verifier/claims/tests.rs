@@ -1,11 +1,13 @@
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::error::VerifyErrorKind::Malformed;
 
 const NOW: u64 = 1_767_225_600;
 
 fn rules() -> Rules {
     Rules {
+        issuer_may_be_missing: false,
         issuer: Some("https://idp.example.com".into()),
         audiences: vec!["https://api.example.com".into()],
         leeway: Duration::ZERO,

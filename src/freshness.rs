@@ -28,9 +28,18 @@ pub(crate) fn max_age(headers: &HeaderMap) -> Option<Duration> {
 
 /// The `Retry-After` of an answer ([RFC 9110 §10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    retry_after_within(headers, now, MAX_RETRY_AFTER)
+}
+
+/// The same with another bound.
+pub(crate) fn retry_after_within(
+    headers: &HeaderMap,
+    now: SystemTime,
+    longest: Duration,
+) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let date = || httpdate::parse_http_date(text).ok()?.duration_since(now).ok();
-    Some(seconds(text).or_else(date)?.min(MAX_RETRY_AFTER))
+    Some(seconds(text).or_else(date)?.min(longest))
 }
 
 /// Digits only: no sign, no fraction. A number that is too large is as large as can be.

@@ -1,4 +1,4 @@
-//! Finds and fetches the documents of an issuer: its metadata, then its keys.
+//! Finds the metadata of an issuer, and an address in them.
 //!
 //! Metadata are looked for where [OpenID Connect Discovery §4] and [RFC 8414 §3.1] put them, in this order:
 //!
@@ -19,21 +19,13 @@ use bytes::Bytes;
 use http::header::{ACCEPT, HeaderMap};
 use http::{HeaderValue, Request, StatusCode, Uri};
 
-use super::freshness;
-use super::key_set::{JwkSet, Kind};
 use crate::client::{HttpClient, Limits};
 use crate::endpoint;
 use crate::error::VerifyError;
+use crate::freshness;
 use crate::json::Object;
 
 const MAX_BODY: usize = 256 * 1024;
-
-/// Keys as they were fetched, and for how long the issuer says that they are fresh.
-#[derive(Debug)]
-pub(crate) struct FetchedKeys {
-    pub(crate) set: JwkSet,
-    pub(crate) max_age: Option<Duration>,
-}
 
 /// Fetches documents of one issuer.
 #[derive(Clone, Debug)]
@@ -44,42 +36,34 @@ pub(crate) struct Issuer {
 }
 
 impl Issuer {
-    /// Fetches the keys from their address.
-    pub(crate) async fn keys(&self, uri: &Uri, now: SystemTime) -> Result<FetchedKeys, VerifyError> {
-        let (headers, body) = self.get(uri, now).await?;
-        let set = JwkSet::parse(&body, Kind::Public)
-            .map_err(|_| VerifyError::unavailable("the answer is not a JWK set with a usable key"))?;
-        Ok(FetchedKeys { set, max_age: freshness::max_age(&headers) })
-    }
-
-    /// Asks the metadata for the address of the keys.
-    pub(crate) async fn discover(&self, now: SystemTime) -> Result<Uri, VerifyError> {
+    /// Asks the metadata for an address, by the name of the member that has it.
+    pub(crate) async fn discover(&self, member: &'static str, now: SystemTime) -> Result<Uri, VerifyError> {
         let mut first_fault = None;
         for uri in places(&self.issuer) {
             let found = match self.get(&uri, now).await {
-                Ok((_, body)) => self.jwks_uri(&body),
+                Ok((_, body)) => self.address(&body, member),
                 Err(fault) if fault.host_is_well() => Err(fault.into()),
                 // The host does not answer, or asks to be left alone: the other places are on the same host.
                 Err(fault) => return Err(fault.into()),
             };
             match found {
-                Ok(jwks_uri) => return Ok(jwks_uri),
+                Ok(uri) => return Ok(uri),
                 Err(fault) => first_fault = first_fault.or(Some(fault)),
             }
         }
         Err(first_fault.unwrap_or_else(|| VerifyError::unavailable("the issuer has no metadata")))
     }
 
-    fn jwks_uri(&self, metadata: &[u8]) -> Result<Uri, VerifyError> {
-        let fault = |text| VerifyError::unavailable(text);
+    fn address(&self, metadata: &[u8], member: &'static str) -> Result<Uri, VerifyError> {
+        let fault = |text: &str| VerifyError::unavailable(text);
         let metadata = Object::parse(metadata).map_err(|_| fault("the metadata are not a JSON object"))?;
         // RFC 8414 §3.3: identical, else the data must not be used.
         if metadata.string("issuer").ok().flatten().as_deref() != Some(&*self.issuer) {
             return Err(fault("the metadata are those of another issuer"));
         }
-        let uri =
-            metadata.string("jwks_uri").ok().flatten().ok_or_else(|| fault("the metadata name no keys"))?;
-        let uri = endpoint::check("jwks_uri", &uri).map_err(VerifyError::unavailable)?;
+        let uri = metadata.string(member).ok().flatten();
+        let uri = uri.ok_or_else(|| VerifyError::unavailable(format!("the metadata have no {member}")))?;
+        let uri = endpoint::check(member, &uri).map_err(VerifyError::unavailable)?;
         // Plain text is for an issuer that is itself on this machine.
         if uri.scheme_str() == Some("http")
             && self.issuer.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
@@ -89,7 +73,8 @@ impl Issuer {
         Ok(uri)
     }
 
-    async fn get(&self, uri: &Uri, now: SystemTime) -> Result<(HeaderMap, Bytes), Fault> {
+    /// Fetches one document.
+    pub(crate) async fn get(&self, uri: &Uri, now: SystemTime) -> Result<(HeaderMap, Bytes), Fault> {
         let mut request = Request::new(Bytes::new());
         *request.uri_mut() = uri.clone();
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -107,7 +92,7 @@ impl Issuer {
 }
 
 /// Why a document could not be had.
-enum Fault {
+pub(crate) enum Fault {
     NoAnswer(VerifyError),
     Status(StatusCode, Option<Duration>),
 }

@@ -1,0 +1,269 @@
+//! Asks GitHub about each token.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
+use serde_json::json;
+
+use super::github_answer::{self as answer, User};
+use super::github_api::Api;
+use super::github_budget::Budget;
+use super::github_members::Members;
+use super::github_note::Note;
+use super::github_scopes as scopes;
+use super::github_token::Kind;
+use super::{TokenVerifier, Verdict};
+use crate::access_token::AccessToken;
+use crate::bearer_token::BearerToken;
+use crate::error::{VerifyError, VerifyErrorKind};
+use crate::json::{Object, Value};
+use crate::scope::ScopeSet;
+use crate::upstream::Answer;
+
+const APP: HeaderName = HeaderName::from_static("x-oauth-client-id");
+
+/// Verifies tokens that GitHub issued. Clones are cheap and share everything.
+///
+/// Put a [`CacheLayer`](crate::CacheLayer) around it, or each request costs a call, and GitHub allows 5 000 an hour.
+///
+/// 1. The prefix tells what the token is. Those of apps (`gho_`, `ghu_`) are verified, personal ones (`ghp_`, `github_pat_`) if
+///    that is allowed, those of installations and for refreshing (`ghs_`, `ghr_`) never. Tokens without a prefix of GitHub are not
+///    recognised. Nobody is asked about any that is refused here.
+/// 2. `POST /applications/{client_id}/token`, one call, says whether the token was issued to this app, to whom, with which scopes
+///    and until when. 404 is a rejection. Whatever else is not 200 proves nothing: 503, with GitHub's own date if it passed a
+///    limit. 401 and 422 are our own fault, and logged as an error.
+/// 3. If there are lists of users, organisations or teams, GitHub is asked whether the user is on one of them.
+/// 4. When a cache verifies the token again, it is `GET /user` with `If-None-Match`: that is on the quota of the token, and free while
+///    nothing has changed.
+///
+/// The subject is the number of the user; `login`, `name`, `email` and `avatar_url` are claims, and no name is ever a key: logins
+/// change hands. The scopes are those that GitHub names, with those that they include (`repo` has `public_repo`); a token for which
+/// it names none has none.
+///
+/// ```
+/// # #[cfg(feature = "reqwest")] {
+/// use tower_bearer::{CacheLayer, GitHubVerifier, TokenVerifier};
+///
+/// // Id and secret of your OAuth app or GitHub App. Nothing is asked here.
+/// let verifier = GitHubVerifier::builder("Iv1.0123456789abcdef", "the secret of the app")
+///     .build()?
+///     .cached(CacheLayer::new());
+/// # }
+/// # Ok::<(), tower_bearer::BuildError>(())
+/// ```
+#[derive(Clone)]
+pub struct GitHubVerifier {
+    inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    /// None: tokens of any app are accepted.
+    pub(super) app: Option<App>,
+    pub(super) api: Api,
+    pub(super) issuer: Arc<str>,
+    pub(super) personal_allowed: bool,
+    pub(super) members: Members,
+    pub(super) budget: Budget,
+}
+
+/// The app that tokens have to be issued to.
+pub(super) struct App {
+    pub(super) client: String,
+    pub(super) check: Uri,
+    /// Marked sensitive.
+    pub(super) authorization: HeaderValue,
+}
+
+/// What GitHub says of a token.
+struct Found {
+    user: User,
+    scopes: Option<ScopeSet>,
+    expires_at: Option<SystemTime>,
+    note: Note,
+}
+
+impl GitHubVerifier {
+    pub(super) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+}
+
+impl Inner {
+    /// Whether GitHub is asked whether the token is this app's. A rejection: the token is refused without asking anybody.
+    fn app_for(&self, token: &BearerToken) -> Result<Option<&App>, VerifyError> {
+        match Kind::of(token.as_bytes()) {
+            Some(Kind::App) => Ok(self.app.as_ref()),
+            Some(Kind::Personal) if self.personal_allowed => Ok(None),
+            Some(Kind::Personal | Kind::Unusable) => Err(VerifyErrorKind::Malformed.into()),
+            None => Err(VerifyError::not_mine()),
+        }
+    }
+
+    async fn verify(&self, token: &BearerToken) -> Verdict {
+        let app = self.app_for(token)?;
+        self.budget.spend(self.api.upstream.clock.instant())?;
+        let found = match app {
+            Some(app) => self.check(app, token).await?,
+            None => Found::read(&self.api.get("/user", token, None).await?, None)?,
+        };
+        self.vouch(token, found).await
+    }
+
+    /// Asks whether the token was issued to this app.
+    async fn check(&self, app: &App, token: &BearerToken) -> Result<Found, VerifyError> {
+        let body = json!({ "access_token": token.as_str() }).to_string();
+        let mut request = Request::new(Bytes::from(body));
+        *request.method_mut() = Method::POST;
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let answer = self.api.ask(request, app.check.clone(), app.authorization.clone()).await?;
+        match answer.status() {
+            StatusCode::OK => app.read(&answer),
+            StatusCode::NOT_FOUND if answer::is_of_the_api(&answer) => Err(VerifyErrorKind::Inactive.into()),
+            // Our credentials, our request, or an address at which there is no such API.
+            StatusCode::UNAUTHORIZED | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::NOT_FOUND => {
+                Err(answer.misconfigured())
+            }
+            _ => {
+                if let Some(delay) = answer::limit(&answer) {
+                    self.budget.limited(self.api.upstream.clock.instant(), delay);
+                }
+                Err(answer::unavailable(&answer))
+            }
+        }
+    }
+
+    async fn vouch(&self, token: &BearerToken, found: Found) -> Verdict {
+        let Found { user, scopes, expires_at, note } = found;
+        let scopes = scopes::with_included(&scopes.unwrap_or_default());
+        self.members.check(&self.api, token, &note).await?;
+        let vouched = AccessToken::verified()
+            .issuer(Arc::clone(&self.issuer))
+            .subject(user.id)
+            .scopes(scopes)
+            .claims(user.claims)
+            .validator(note.text());
+        let vouched = expires_at.into_iter().fold(vouched, |token, at| token.expires_at(at));
+        Ok(note.client.into_iter().fold(vouched, |token, client| token.client(client)).build())
+    }
+
+    /// Asks again, on the quota of the token. Falls back on a verification where that does not prove enough.
+    async fn revalidate(&self, token: &BearerToken, last: &AccessToken) -> Verdict {
+        let app = self.app_for(token)?;
+        let is_of_app = |note: &Note| note.client.as_deref() == app.map(|app| app.client.as_str());
+        let Some(note) = Note::read(last).filter(is_of_app) else {
+            return self.verify(token).await;
+        };
+        let answer = self.api.get("/user", token, note.tag.as_ref()).await?;
+        let client = answer.field(&APP);
+        if client.zip(app).is_some_and(|(client, app)| client != app.client) {
+            return self.verify(token).await;
+        }
+        if answer.status() != StatusCode::NOT_MODIFIED {
+            let mut found = Found::read(&answer, note.client.clone())?;
+            if found.user.id != note.id {
+                return Err(VerifyError::unavailable("the answer is about another user"));
+            }
+            found.expires_at = found.expires_at.or_else(|| last.expires_at());
+            return self.vouch(token, found).await;
+        }
+        // An answer without a body need not repeat the scopes. If it does, they count.
+        let scopes = scopes::of(answer.headers());
+        if note.tag.is_none() || (scopes.is_some() && scopes != note.scopes) {
+            return self.verify(token).await;
+        }
+        self.members.check(&self.api, token, &note).await?;
+        Ok(last.clone())
+    }
+}
+
+impl Found {
+    /// Reads the answer about the user whose token it is.
+    fn read(answer: &Answer, client: Option<String>) -> Result<Self, VerifyError> {
+        if answer.status() != StatusCode::OK {
+            return Err(refused(answer));
+        }
+        let user = User::read(&answer.object()?)?;
+        let scopes = scopes::of(answer.headers());
+        let note = Note::new(client, &user, scopes.clone(), answer);
+        Ok(Self { user, scopes, expires_at: answer::expiration(answer)?, note })
+    }
+}
+
+impl App {
+    fn read(&self, answer: &Answer) -> Result<Found, VerifyError> {
+        let bad = |text: &'static str| VerifyError::unavailable(text);
+        let object = answer.object()?;
+        let nested = |name: &str| {
+            let value = object.get(name).map(Value::text)?;
+            Object::parse(value.as_bytes()).ok()
+        };
+        let app = nested("app").ok_or_else(|| bad("the answer names no app"))?;
+        if app.string("client_id").ok().flatten().as_deref() != Some(&*self.client) {
+            return Err(bad("the answer is about another app"));
+        }
+        let user = nested("user").ok_or_else(|| bad("the answer names no user"))?;
+        let user = User::read(&user)?;
+        let scopes = match object.get("scopes").filter(|value| !value.is_null()) {
+            Some(list) => {
+                let mut scopes = Vec::new();
+                let read = list.each_string(|scope| scopes.push(scope));
+                read.ok_or_else(|| bad("the scopes of the answer are not a list"))?;
+                Some(scopes.into_iter().collect::<ScopeSet>())
+            }
+            None => None,
+        };
+        let expires_at = answer::expires_at(&object)?;
+        let client = Some(self.client.clone());
+        let note = Note { tag: None, ..Note::new(client, &user, scopes.clone(), answer) };
+        Ok(Found { user, scopes, expires_at, note })
+    }
+}
+
+/// What an answer about the user means that is not 200.
+fn refused(answer: &Answer) -> VerifyError {
+    match answer.status() {
+        // The token was not in the request when it arrived: something in between took it out.
+        StatusCode::UNAUTHORIZED
+            if answer::message(answer).is_some_and(|said| said == "Requires authentication") =>
+        {
+            answer.misconfigured()
+        }
+        StatusCode::UNAUTHORIZED if answer::is_of_the_api(answer) => VerifyErrorKind::Inactive.into(),
+        _ => answer::unavailable(answer),
+    }
+}
+
+impl TokenVerifier for GitHubVerifier {
+    async fn verify(&self, token: &BearerToken) -> Verdict {
+        self.inner.api.upstream.within_limits(self.inner.verify(token)).await
+    }
+
+    fn verify_now(&self, token: &BearerToken, _: SystemTime) -> Option<Verdict> {
+        self.inner.app_for(token).err().map(Err)
+    }
+
+    fn recognises(&self, token: &BearerToken) -> bool {
+        Kind::of(token.as_bytes()).is_some()
+    }
+
+    async fn revalidate(&self, token: &BearerToken, last: &AccessToken) -> Verdict {
+        self.inner.api.upstream.within_limits(self.inner.revalidate(token, last)).await
+    }
+
+    fn issuers(&self) -> Vec<Arc<str>> {
+        vec![Arc::clone(&self.inner.issuer)]
+    }
+}
+
+impl fmt::Debug for GitHubVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GitHubVerifier")
+            .field("issuer", &self.inner.issuer)
+            .field("client", &self.inner.app.as_ref().map(|app| &app.client))
+            .finish_non_exhaustive()
+    }
+}

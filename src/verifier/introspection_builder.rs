@@ -1,0 +1,298 @@
+//! Sets up an [`IntrospectionVerifier`] and finds what cannot work before the first request does.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::claims::Rules;
+use super::client_authentication::Credentials;
+use super::introspection::{Inner, IntrospectionVerifier};
+use super::parties;
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+use super::signed_answer::SignedAnswers;
+use crate::address::Address;
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+use crate::algorithm::Algorithm;
+use crate::discovery::Issuer;
+use crate::endpoint;
+use crate::error::{BuildError, BuildErrorKind};
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+use crate::jwks::{KeyFetcher, RemoteJwks};
+use crate::secret::Secret;
+use crate::upstream::{Settings, Upstream, upstream_setters};
+
+const LEEWAY: Duration = Duration::from_secs(60);
+const MAX_LEEWAY: Duration = Duration::from_secs(300);
+
+/// Sets up an [`IntrospectionVerifier`]. Made by [`IntrospectionVerifier::builder`].
+///
+/// One of [`client_secret_basic`](Self::client_secret_basic), [`client_secret_post`](Self::client_secret_post),
+/// [`bearer_token`](Self::bearer_token), `private_key_jwt` is needed: no endpoint may answer to just anybody
+/// ([RFC 7662 §2.1](https://www.rfc-editor.org/rfc/rfc7662#section-2.1)).
+#[derive(Clone)]
+#[must_use = "the verifier is made by `build`"]
+pub struct IntrospectionVerifierBuilder {
+    issuer: Option<String>,
+    audiences: Option<Vec<String>>,
+    // All but issuer and audiences, which are checked when it is built.
+    rules: Rules,
+    endpoint: Option<String>,
+    credentials: Vec<Credentials>,
+    assertion_audience: Option<String>,
+    #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+    signed_by: Option<RemoteJwks>,
+    username_as_subject: bool,
+    opaque_only: bool,
+    upstream: Settings,
+}
+
+impl IntrospectionVerifier {
+    /// Starts a verifier for the tokens of an issuer that name an audience.
+    ///
+    /// The issuer is compared byte for byte with `iss` of the answers, and the endpoint is looked up in its metadata, unless
+    /// [`endpoint`](IntrospectionVerifierBuilder::endpoint) names it. The audience is the identifier of this API at the
+    /// provider.
+    pub fn builder(issuer: impl Into<String>, audience: impl Into<String>) -> IntrospectionVerifierBuilder {
+        IntrospectionVerifierBuilder {
+            issuer: Some(issuer.into()),
+            audiences: Some(vec![audience.into()]),
+            rules: Rules {
+                issuer: None,
+                issuer_may_be_missing: false,
+                audiences: Vec::new(),
+                leeway: LEEWAY,
+                expiry_required: true,
+                required: Vec::new(),
+                max_token_age: None,
+                id_tokens_refused: true,
+            },
+            endpoint: None,
+            credentials: Vec::new(),
+            assertion_audience: None,
+            #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+            signed_by: None,
+            username_as_subject: false,
+            opaque_only: false,
+            upstream: Settings::default(),
+        }
+    }
+}
+
+upstream_setters!(IntrospectionVerifierBuilder);
+
+impl IntrospectionVerifierBuilder {
+    /// Asks at an address instead of discovering it.
+    pub fn endpoint(mut self, url: impl Into<String>) -> Self {
+        self.endpoint = Some(url.into());
+        self
+    }
+
+    /// Proves who asks by id and secret in the `Authorization` field, each form-encoded first ([RFC 6749 §2.3.1]).
+    ///
+    /// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
+    pub fn client_secret_basic(self, id: impl Into<String>, secret: impl Into<Secret<String>>) -> Self {
+        self.credentials(Credentials::Basic { client: id.into(), secret: secret.into() })
+    }
+
+    /// Proves who asks by id and secret in the form.
+    pub fn client_secret_post(self, id: impl Into<String>, secret: impl Into<Secret<String>>) -> Self {
+        self.credentials(Credentials::Post { client: id.into(), secret: secret.into() })
+    }
+
+    /// Proves who asks by a token of this server's own, which has to be good for as long as the server runs.
+    pub fn bearer_token(self, token: impl Into<Secret<String>>) -> Self {
+        self.credentials(Credentials::Bearer(token.into()))
+    }
+
+    /// Proves who asks by a signed assertion, a new one for each request, good for a minute ([RFC 7523 §2.2]).
+    ///
+    /// The private key is in PEM. The assertion is for the issuer unless [`assertion_audience`](Self::assertion_audience) names
+    /// somebody else.
+    ///
+    /// [RFC 7523 §2.2]: https://www.rfc-editor.org/rfc/rfc7523#section-2.2
+    #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+    pub fn private_key_jwt(
+        self,
+        id: impl Into<String>,
+        algorithm: Algorithm,
+        pem: impl Into<Secret<String>>,
+    ) -> Self {
+        self.credentials(Credentials::PrivateKeyJwt { client: id.into(), algorithm, pem: pem.into() })
+    }
+
+    /// For whom assertions of `private_key_jwt` are made, where a provider wants the address of its endpoint there. Default: the
+    /// issuer.
+    pub fn assertion_audience(mut self, audience: impl Into<String>) -> Self {
+        self.assertion_audience = Some(audience.into());
+        self
+    }
+
+    /// Asks for answers that the provider has signed, and takes no others ([RFC 9701]).
+    ///
+    /// The keys are those of the issuer; [`RemoteJwks::discovered`] finds them. The answers have to be made for the client id of
+    /// the credentials.
+    ///
+    /// [RFC 9701]: https://www.rfc-editor.org/rfc/rfc9701
+    #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+    pub fn signed_answers(mut self, keys: RemoteJwks) -> Self {
+        self.signed_by = Some(keys);
+        self
+    }
+
+    /// Accepts tokens for another audience too.
+    pub fn add_audience(mut self, audience: impl Into<String>) -> Self {
+        self.audiences.get_or_insert_default().push(audience.into());
+        self
+    }
+
+    /// Accepts tokens for any audience, and tokens that name none.
+    ///
+    /// # Security
+    ///
+    /// A token that the issuer made for any other service then opens this one. Only for an issuer that serves nobody else, or
+    /// whose endpoint answers `active` to this client for its own tokens alone.
+    pub fn insecure_allow_any_audience(mut self) -> Self {
+        self.audiences = None;
+        self
+    }
+
+    /// Accepts answers without `iss`, as those of the configured issuer: many endpoints serve one issuer and do not name it. One
+    /// that names another is still a rejection.
+    pub fn allow_missing_issuer(mut self) -> Self {
+        self.rules.issuer_may_be_missing = true;
+        self
+    }
+
+    /// Accepts tokens of any issuer that the endpoint knows. Needs an [`endpoint`](Self::endpoint).
+    ///
+    /// # Security
+    ///
+    /// Subjects of different issuers are confused where the answers do not name them.
+    pub fn insecure_allow_any_issuer(mut self) -> Self {
+        self.issuer = None;
+        self
+    }
+
+    /// Accepts answers without `exp`. One that is there still counts.
+    ///
+    /// # Security
+    ///
+    /// The token then ends when the provider says so, which a cache learns at the end of its time to live.
+    pub fn insecure_allow_missing_expiry(mut self) -> Self {
+        self.rules.expiry_required = false;
+        self
+    }
+
+    /// Takes `username` for the subject where `sub` is missing.
+    ///
+    /// For a provider whose names are never given to somebody else.
+    pub fn username_as_subject(mut self) -> Self {
+        self.username_as_subject = true;
+        self
+    }
+
+    /// Recognises no tokens that look like a JWT: those are never sent to the endpoint.
+    ///
+    /// Default: every token is asked about.
+    pub fn opaque_tokens_only(mut self) -> Self {
+        self.opaque_only = true;
+        self
+    }
+
+    /// How far the clocks of the provider and of this server may differ. Default: 60 seconds. At most 300 seconds.
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.rules.leeway = leeway;
+        self
+    }
+
+    /// Makes the verifier. Sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// - issuer, audience, credentials: [`Empty`](BuildErrorKind::Empty), [`InvalidText`](BuildErrorKind::InvalidText)
+    /// - issuer or endpoint: [`InvalidUrl`](BuildErrorKind::InvalidUrl), [`InsecureUrl`](BuildErrorKind::InsecureUrl)
+    /// - no credentials, no issuer to discover the endpoint or keys from, no client to ask with, no client id to which answers are
+    ///   signed: [`Missing`](BuildErrorKind::Missing)
+    /// - two kinds of credentials: [`Conflict`](BuildErrorKind::Conflict)
+    /// - a key that cannot sign: [`InvalidKey`](BuildErrorKind::InvalidKey)
+    /// - a duration or number: [`OutOfRange`](BuildErrorKind::OutOfRange)
+    /// - the default client cannot set up TLS: [`Tls`](BuildErrorKind::Tls)
+    pub fn build(self) -> Result<IntrospectionVerifier, BuildError> {
+        let upstream = self.upstream.build()?;
+        let discovered = self.endpoint.is_none();
+        let issuer = self.issuer.as_ref().map(|issuer| parties::issuer(issuer, discovered)).transpose()?;
+        let audiences = parties::audiences(self.audiences.as_deref())?;
+        if self.rules.leeway > MAX_LEEWAY {
+            return Err(BuildError::new("leeway", BuildErrorKind::OutOfRange));
+        }
+        let address = match &self.endpoint {
+            Some(url) => Address::Configured(endpoint::check("endpoint", url)?),
+            None => Address::discovered(
+                discovery(issuer.as_ref(), &upstream, upstream.timeout)?,
+                "introspection_endpoint",
+                Arc::clone(&upstream.clock),
+            ),
+        };
+        let credentials = self.checked_credentials()?;
+        let audience = self.assertion_audience.as_ref().or(self.issuer.as_ref()).or(self.endpoint.as_ref());
+        let authentication = credentials.build(audience.map_or("", String::as_str))?;
+        Ok(IntrospectionVerifier::new(Inner {
+            address,
+            authentication,
+            #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+            signed: self.signed(credentials, issuer.as_ref(), &upstream)?,
+            rules: Rules { issuer, audiences, ..self.rules },
+            upstream,
+            username_as_subject: self.username_as_subject,
+            opaque_only: self.opaque_only,
+        }))
+    }
+
+    fn credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials.push(credentials);
+        self
+    }
+
+    fn checked_credentials(&self) -> Result<&Credentials, BuildError> {
+        match self.credentials.as_slice() {
+            [] => Err(BuildError::new("client_secret_basic", BuildErrorKind::Missing)),
+            [credentials] => Ok(credentials),
+            [_, second, ..] => Err(BuildError::new(second.setting(), BuildErrorKind::Conflict)),
+        }
+    }
+
+    #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+    fn signed(
+        &self,
+        credentials: &Credentials,
+        issuer: Option<&Arc<str>>,
+        upstream: &Upstream,
+    ) -> Result<Option<SignedAnswers>, BuildError> {
+        let Some(keys) = &self.signed_by else { return Ok(None) };
+        let missing = || BuildError::new("signed_answers", BuildErrorKind::Missing);
+        let audience = credentials.client().ok_or_else(missing)?.to_owned();
+        let uri = keys.check()?;
+        let source = discovery(issuer, upstream, keys.timeout)?;
+        let keys = KeyFetcher::new(source.clone(), keys.clone(), uri, Arc::clone(&upstream.clock));
+        Ok(Some(SignedAnswers { issuer: source.issuer, audience, leeway: self.rules.leeway, keys }))
+    }
+}
+
+/// The issuer to look something up at.
+fn discovery(
+    issuer: Option<&Arc<str>>,
+    upstream: &Upstream,
+    timeout: Duration,
+) -> Result<Issuer, BuildError> {
+    let issuer = issuer.ok_or_else(|| BuildError::new("issuer", BuildErrorKind::Missing))?;
+    Ok(Issuer { issuer: Arc::clone(issuer), client: Arc::clone(&upstream.client), timeout })
+}
+
+impl fmt::Debug for IntrospectionVerifierBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntrospectionVerifierBuilder")
+            .field("issuer", &self.issuer)
+            .field("audiences", &self.audiences)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,41 @@
+//! The issuer and the audiences that a configuration names.
+
+use std::sync::Arc;
+
+use crate::endpoint;
+use crate::error::{BuildError, BuildErrorKind};
+
+/// The issuer. One that is discovered has to be an address without a query.
+pub(super) fn issuer(issuer: &str, discovered: bool) -> Result<Arc<str>, BuildError> {
+    if issuer.trim().is_empty() || issuer == "*" {
+        return Err(BuildError::new("issuer", BuildErrorKind::Empty));
+    }
+    // An issuer that nobody has to go to may be any name; one that looks like an address has to be a safe one.
+    let scheme = issuer.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    if discovered || matches!(scheme.as_deref(), Some("http" | "https")) {
+        endpoint::check("issuer", issuer)?;
+    }
+    if discovered && issuer.contains('?') {
+        return Err(BuildError::new("issuer", BuildErrorKind::InvalidUrl));
+    }
+    plain("issuer", issuer)?;
+    Ok(issuer.into())
+}
+
+/// The audiences. None is as good as any if the configuration says so.
+pub(super) fn audiences(audiences: Option<&[String]>) -> Result<Vec<Box<str>>, BuildError> {
+    let audiences = audiences.unwrap_or_default();
+    if audiences.iter().any(|audience| audience.trim().is_empty() || *audience == "*") {
+        return Err(BuildError::new("audience", BuildErrorKind::Empty));
+    }
+    audiences.iter().try_for_each(|audience| plain("audience", audience))?;
+    Ok(audiences.iter().map(|audience| audience.as_str().into()).collect())
+}
+
+/// Nothing that could not stand in a claim of a token, or that would go unseen in a configuration.
+pub(super) fn plain(setting: &'static str, text: &str) -> Result<(), BuildError> {
+    match text.chars().any(|character| character.is_control() || character.is_whitespace()) {
+        true => Err(BuildError::new(setting, BuildErrorKind::InvalidText)),
+        false => Ok(()),
+    }
+}

@@ -44,7 +44,7 @@
 //! | `reqwest` | yes | the client that fetches keys |
 //! | `axum` | yes | `AccessToken`, `Option<AccessToken>` and `Claims<T>` as arguments of handlers |
 //! | `metrics` | | the counters of caches for the facade of that name |
-//! | `testing` | | an issuer for tests, on loopback |
+//! | `testing` | | providers for tests, on loopback: an issuer, GitHub, an introspection endpoint |
 //!
 //! Without any: the layer, the trait and the cache, no TLS, no network.
 //!
@@ -83,7 +83,7 @@ pub mod jwks;
 pub mod middleware;
 pub mod scope;
 pub mod secret;
-#[cfg(all(feature = "testing", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+#[cfg(feature = "testing")]
 pub mod testing;
 pub mod verifier;
 

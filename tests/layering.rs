@@ -19,7 +19,7 @@ const LEVELS: [&[&str]; 9] = [
 ];
 
 /// What a file of a folder may use of its folder, besides the words of the folder itself.
-const INSIDE: [(&str, &[&str]); 65] = [
+const INSIDE: [(&str, &[&str]); 75] = [
     ("cache/bounds", &["digest"]),
     ("cache/cached", &["core", "counters", "digest", "entry", "flights", "handle", "limit", "memory"]),
     ("cache/core", &["bounds", "counters", "digest", "entry", "flights", "limit", "memory"]),
@@ -49,9 +49,19 @@ const INSIDE: [(&str, &[&str]); 65] = [
     ("middleware/policy", &["decision_log"]),
     ("middleware/service", &["body", "future", "policy"]),
     ("testing/clock", &[]),
-    ("testing/issuer", &["signing_key", "token"]),
+    ("testing/fault", &[]),
+    ("testing/github", &["fault", "github_accounts", "github_answers", "server", "traffic"]),
+    ("testing/github_accounts", &["opaque"]),
+    ("testing/github_answers", &["github_accounts", "github_bodies", "opaque", "server", "traffic"]),
+    ("testing/github_bodies", &["github_accounts", "opaque"]),
+    ("testing/introspection", &["fault", "introspection_answers", "opaque", "server", "traffic"]),
+    ("testing/introspection_answers", &["server", "traffic"]),
+    ("testing/issuer", &["server", "signing_key", "token"]),
+    ("testing/opaque", &[]),
+    ("testing/server", &[]),
     ("testing/signing_key", &[]),
     ("testing/token", &["signing_key"]),
+    ("testing/traffic", &["fault", "server"]),
     ("verifier/answered_claims", &[]),
     ("verifier/any_of", &[]),
     ("verifier/assertion", &[]),

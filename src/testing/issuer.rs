@@ -1,20 +1,15 @@
 //! An issuer of tokens that serves its own metadata and keys.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio::task::{AbortHandle, JoinSet};
 
+use super::server::{Fake, Outcome, Server};
 use super::signing_key::{Generation, HMAC_SECRET};
 use super::token::{TestToken, compact};
 use crate::algorithm::Algorithm;
@@ -30,13 +25,12 @@ use crate::clock::{Clock, SystemClock};
 pub struct TestIssuer {
     inner: Arc<Inner>,
     // Ends the server with the last clone.
-    _server: Arc<Server>,
+    server: Arc<Server>,
 }
 
 #[derive(Debug)]
 struct Inner {
     issuer: String,
-    up: AtomicBool,
     clock: Arc<dyn Clock>,
     keys: Mutex<Keys>,
     minted: AtomicU64,
@@ -49,10 +43,6 @@ struct Keys {
     current: Generation,
     published: Vec<Generation>,
 }
-
-/// The task that serves.
-#[derive(Debug)]
-struct Server(AbortHandle);
 
 impl TestIssuer {
     /// Starts an issuer on a free port of the loopback interface.
@@ -70,12 +60,10 @@ impl TestIssuer {
     ///
     /// - no port can be had
     pub async fn with_clock(clock: impl Clock) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
+        let (listener, issuer) = Server::bind().await?;
         let first = Generation(1);
         let inner = Inner {
-            issuer: format!("http://{address}"),
-            up: AtomicBool::new(true),
+            issuer,
             clock: Arc::new(clock),
             keys: Mutex::new(Keys { current: first, published: vec![first] }),
             minted: AtomicU64::new(0),
@@ -83,8 +71,8 @@ impl TestIssuer {
             jwks_requests: AtomicU64::new(0),
         };
         let inner = Arc::new(inner);
-        let server = Server(tokio::spawn(accept(listener, Arc::clone(&inner))).abort_handle());
-        Ok(Self { inner, _server: Arc::new(server) })
+        let server = Arc::new(Server::start(listener, Arc::clone(&inner)));
+        Ok(Self { inner, server })
     }
 
     /// The identifier of the issuer, which is also its address.
@@ -146,12 +134,12 @@ impl TestIssuer {
 
     /// Goes down: requests are not answered from now on, their connections are closed instead.
     pub fn stop(&self) {
-        self.inner.up.store(false, Ordering::SeqCst);
+        self.server.stop();
     }
 
     /// Comes back, at the same address.
     pub fn restart(&self) {
-        self.inner.up.store(true, Ordering::SeqCst);
+        self.server.restart();
     }
 
     /// How often its metadata were asked for.
@@ -167,34 +155,7 @@ impl TestIssuer {
     }
 }
 
-async fn accept(listener: TcpListener, inner: Arc<Inner>) {
-    // Dropped with this task, and with it every connection.
-    let mut connections = JoinSet::new();
-    loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            // Out of file descriptors, or a client that left at once: the next one may do better.
-            tokio::task::yield_now().await;
-            continue;
-        };
-        if !inner.is_up() {
-            continue;
-        }
-        let inner = Arc::clone(&inner);
-        // An error instead of an answer closes the connection.
-        let answer = service_fn(move |request: Request<Incoming>| {
-            let answer = inner.is_up().then(|| inner.answer(request.uri().path()));
-            async move { answer.ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionReset)) }
-        });
-        connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
-        while connections.try_join_next().is_some() {}
-    }
-}
-
 impl Inner {
-    fn is_up(&self) -> bool {
-        self.up.load(Ordering::SeqCst)
-    }
-
     fn keys(&self) -> MutexGuard<'_, Keys> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -215,7 +176,7 @@ impl Inner {
         })
     }
 
-    fn answer(&self, path: &str) -> Response<Full<Bytes>> {
+    fn document(&self, path: &str) -> Response<Bytes> {
         let document = match path {
             "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server" => {
                 self.metadata_requests.fetch_add(1, Ordering::Relaxed);
@@ -226,19 +187,19 @@ impl Inner {
                 self.jwk_set()
             }
             _ => {
-                let mut response = Response::new(Full::default());
+                let mut response = Response::new(Bytes::new());
                 *response.status_mut() = StatusCode::NOT_FOUND;
                 return response;
             }
         };
-        let mut response = Response::new(Full::from(document.to_string()));
+        let mut response = Response::new(Bytes::from(document.to_string()));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.0.abort();
+impl Fake for Inner {
+    async fn answer(&self, request: Request<Bytes>) -> Outcome {
+        Outcome::Answer(self.document(request.uri().path()))
     }
 }

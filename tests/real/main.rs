@@ -1,9 +1,19 @@
-//! The resource server against a real OpenID provider. Started by `run.sh`, which says where the provider is.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+//! The resource server against real servers, here with the tokens that it verifies by itself. Started by `run.sh`, which
+//! says where the servers are.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
-use std::io::{BufRead, BufReader};
+mod dialects;
+mod django;
+mod introspection;
+mod servers;
+
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -11,84 +21,18 @@ use std::time::{Duration, Instant, SystemTime};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, StatusCode};
 use tower::ServiceExt;
-use tower_bearer::client::{HttpClient, Limits, ReqwestClient};
 use tower_bearer::clock::Clock;
 use tower_bearer::extract::Claims;
 use tower_bearer::testing::TestClock;
 use tower_bearer::{AccessToken, AuthLayer, JwtVerifier};
 
+use servers::{Provider, audience};
+
 const ALGORITHMS: [&str; 10] =
     ["rs256", "rs384", "rs512", "ps256", "ps384", "ps512", "es256", "es384", "eddsa", "ed25519"];
 const SCOPE: &str = "mcp:read mcp:write";
-
-/// A provider in a process of its own. It ends with this value.
-struct Provider {
-    process: Child,
-    issuer: String,
-    client: ReqwestClient,
-}
-
-impl Provider {
-    fn start(port: u16) -> Self {
-        let script = std::env::var("REAL_PROVIDER").expect("REAL_PROVIDER: run tests/real/run.sh");
-        let mut process = Command::new("node")
-            .args([script, port.to_string()])
-            .env("EXIT_WITH_STDIN", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let issuer = line.trim().strip_prefix("READY ").expect("the provider is ready").to_owned();
-        Self { process, issuer, client: ReqwestClient::new().unwrap() }
-    }
-
-    async fn post(&self, path: &str, body: String) -> Response<Bytes> {
-        let credentials = STANDARD.encode("service:service-secret");
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(format!("{}{path}", self.issuer))
-            .header("authorization", format!("Basic {credentials}"))
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(Bytes::from(body))
-            .unwrap();
-        self.client.send(request, Limits::new(Duration::from_secs(10), 64 * 1024)).await.unwrap()
-    }
-
-    async fn token(&self, resource: &str, scope: &str) -> String {
-        let scope = scope.replace(' ', "%20").replace(':', "%3A");
-        let resource =
-            if resource.is_empty() { String::new() } else { format!("&resource={}", audience(resource)) };
-        let body = format!("grant_type=client_credentials&scope={scope}{resource}");
-        let answer = self.post("/token", body).await;
-        assert_eq!(answer.status(), 200, "{answer:?}");
-        let answer: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
-        answer["access_token"].as_str().unwrap().to_owned()
-    }
-
-    async fn rotate(&self, query: &str) {
-        assert_eq!(self.post(&format!("/control/rotate{query}"), String::new()).await.status(), 204);
-    }
-
-    fn kill(mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
-
-impl Drop for Provider {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// Real dates, and intervals that are moved by hand: the cool-down passes without a wait.
 #[derive(Clone, Debug)]
@@ -102,10 +46,6 @@ impl Clock for Hurried {
     fn instant(&self) -> Instant {
         self.0.instant()
     }
-}
-
-fn audience(resource: &str) -> String {
-    format!("https://api.example.com/{resource}")
 }
 
 #[derive(serde::Deserialize)]
@@ -137,7 +77,7 @@ async fn status(service: &Router, token: &str) -> StatusCode {
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_of_every_algorithm_are_accepted_with_discovery_alone() {
     let provider = Provider::start(0);
-    let service = service(&provider.issuer, &TestClock::new());
+    let service = service(provider.issuer(), &TestClock::new());
     for algorithm in ALGORITHMS {
         let token = provider.token(algorithm, SCOPE).await;
         assert_eq!(status(&service, &token).await, 200, "{algorithm}");
@@ -155,7 +95,7 @@ async fn tokens_of_every_algorithm_are_accepted_with_discovery_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rotation_while_requests_run_loses_none() {
     let (provider, clock) = (Arc::new(Provider::start(0)), TestClock::new());
-    let service = service(&provider.issuer, &clock);
+    let service = service(provider.issuer(), &clock);
     let old = provider.token("es256", SCOPE).await;
     assert_eq!(status(&service, &old).await, 200);
     clock.advance(Duration::from_secs(31));
@@ -196,7 +136,7 @@ async fn rotation_while_requests_run_loses_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn killing_the_provider_with_keys_known_loses_none() {
     let (provider, clock) = (Provider::start(0), TestClock::new());
-    let service = service(&provider.issuer, &clock);
+    let service = service(provider.issuer(), &clock);
     let token = provider.token("rs256", SCOPE).await;
     assert_eq!(status(&service, &token).await, 200);
     provider.kill();

@@ -9,9 +9,20 @@
 //   READY http://127.0.0.1:PORT
 //
 // The client `service` (secret `service-secret`, HTTP Basic) may use the
-// client_credentials grant. The resource `https://api.example.com/<alg>`, where
-// <alg> is one of ALGORITHMS in lower case, yields a JWT access token signed
-// with that algorithm. Without a resource the token is opaque.
+// client_credentials grant, and so may the others. The resource
+// `https://api.example.com/<alg>`, where <alg> is one of ALGORITHMS in lower
+// case, yields a JWT access token signed with that algorithm. Without a
+// resource the token is opaque and names no audience; the resources `opaque`
+// and `brief` yield opaque tokens that do, and those of `brief` are good for
+// BRIEF_SECONDS.
+//
+// A client may revoke its own tokens alone, and introspect its own; these are
+// resource servers, which may introspect those of every client:
+//
+//   rs-basic    RS_SECRET, HTTP Basic
+//   rs-post     RS_SECRET, in the body
+//   rs-jwt      private_key_jwt with ES256, by the key src/testing/keys/p256_a.pem
+//   rs-signed   RS_SECRET, HTTP Basic; its signed answers (RFC 9701) are of ES256
 //
 //   POST /control/rotate            new signing keys; the old ones stay published
 //   POST /control/rotate?drop=old   new signing keys; the old ones are gone
@@ -22,6 +33,7 @@
 // it cannot outlive a test run that holds the other end of the pipe.
 
 import { generateKeyPair } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { promisify } from 'node:util';
 
@@ -38,11 +50,42 @@ const ALGORITHMS = [
   'EdDSA', // the algorithm name of RFC 8037
   'Ed25519', // the same signatures, named as in RFC 9864
 ];
-const RESOURCES = new Map(
-  ALGORITHMS.map((alg) => [`https://api.example.com/${alg.toLowerCase()}`, alg]),
-);
 const SCOPE = 'mcp:read mcp:write';
 const TOKEN_SECONDS = 300;
+const BRIEF_SECONDS = 4;
+const JWTS = ALGORITHMS.map((alg) => [alg.toLowerCase(), {
+  accessTokenFormat: 'jwt',
+  accessTokenTTL: TOKEN_SECONDS,
+  jwt: { sign: { alg } },
+}]);
+const RESOURCES = new Map([
+  ...JWTS,
+  ['opaque', { accessTokenFormat: 'opaque', accessTokenTTL: TOKEN_SECONDS }],
+  ['brief', { accessTokenFormat: 'opaque', accessTokenTTL: BRIEF_SECONDS }],
+].map(([name, kind]) => [`https://api.example.com/${name}`, kind]));
+
+// Everything that Basic credentials and forms have to encode, and that a client
+// secret may contain: RFC 6749 appendix A.2 leaves it nothing beyond ASCII.
+const RS_SECRET = 'p@ss:w%rd +&=/?"\'~%41';
+const RS_KEY = JSON.parse(readFileSync(new URL('../../src/testing/keys/public_a.json', import.meta.url)))
+  .find(({ crv }) => crv === 'P-256');
+const CLIENTS = [
+  ['service', { client_secret: 'service-secret', token_endpoint_auth_method: 'client_secret_basic' }],
+  ['rs-basic', { client_secret: RS_SECRET, token_endpoint_auth_method: 'client_secret_basic' }],
+  ['rs-post', { client_secret: RS_SECRET, token_endpoint_auth_method: 'client_secret_post' }],
+  ['rs-jwt', { jwks: { keys: [RS_KEY] }, token_endpoint_auth_method: 'private_key_jwt' }],
+  ['rs-signed', {
+    client_secret: RS_SECRET,
+    token_endpoint_auth_method: 'client_secret_basic',
+    introspection_signed_response_alg: 'ES256',
+  }],
+].map(([id, about]) => ({
+  client_id: id,
+  grant_types: ['client_credentials'],
+  response_types: [],
+  redirect_uris: [],
+  ...about,
+}));
 
 const port = portFrom(process.argv[2] ?? process.env.PORT ?? '0');
 
@@ -116,36 +159,36 @@ class Storage {
 function newProvider(issuer, keys) {
   const provider = new Provider(issuer, {
     adapter: Storage,
-    clients: [{
-      client_id: 'service',
-      client_secret: 'service-secret',
-      token_endpoint_auth_method: 'client_secret_basic',
-      grant_types: ['client_credentials'],
-      response_types: [],
-      redirect_uris: [],
-    }],
+    clients: CLIENTS,
     cookies: { keys: ['not used: no user ever logs in'] },
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
+      introspection: {
+        enabled: true,
+        allowedPolicy: (ctx, { clientId }, token) =>
+          clientId.startsWith('rs-') || clientId === token.clientId,
+      },
+      jwtIntrospection: { enabled: true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo(ctx, resource) {
-          const alg = RESOURCES.get(resource);
-          if (!alg) throw new errors.InvalidTarget();
-          return {
-            audience: resource,
-            scope: SCOPE,
-            accessTokenFormat: 'jwt',
-            accessTokenTTL: TOKEN_SECONDS,
-            jwt: { sign: { alg } },
-          };
+          const kind = RESOURCES.get(resource);
+          if (!kind) throw new errors.InvalidTarget();
+          return { audience: resource, scope: SCOPE, ...kind };
         },
+      },
+      revocation: {
+        enabled: true,
+        allowedPolicy: (ctx, { clientId }, token) => clientId === token.clientId,
       },
     },
     jwks: { keys },
     scopes: SCOPE.split(' '),
-    ttl: { ClientCredentials: TOKEN_SECONDS },
+    ttl: {
+      // A number here would be the time of every token, whatever its resource says.
+      ClientCredentials: (ctx, { resourceServer }) => resourceServer?.accessTokenTTL ?? TOKEN_SECONDS,
+    },
   });
   provider.on('server_error', (ctx, error) => console.error(error));
   return provider;

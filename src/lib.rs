@@ -39,9 +39,11 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `jwt` | yes | `JwtVerifier`, together with one of the next two |
+//! | `introspection` | yes | `IntrospectionVerifier`, `UserInfoVerifier`, `TokenInfoVerifier` |
+//! | `github` | yes | `GitHubVerifier` |
 //! | `aws-lc-rs` | yes | signatures by aws-lc-rs; needs a C compiler |
 //! | `rust-crypto` | | signatures in pure Rust: slower, RSA up to 4096 bits; used if `aws-lc-rs` is off |
-//! | `reqwest` | yes | the client that fetches keys |
+//! | `reqwest` | yes | the client that fetches keys and asks providers |
 //! | `axum` | yes | `AccessToken`, `Option<AccessToken>` and `Claims<T>` as arguments of handlers |
 //! | `metrics` | | the counters of caches for the facade of that name |
 //! | `testing` | | providers for tests, on loopback: an issuer, GitHub, an introspection endpoint |

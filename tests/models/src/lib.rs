@@ -24,7 +24,7 @@ pub use self::sources::scope::{self, ScopeSet};
 pub use self::sources::verifier::{self, JwtVerifier, TokenVerifier};
 pub use self::sources::{client, clock, jwks, secret};
 
-use self::sources::{caught, endpoint, json, log};
+use self::sources::{caught, discovery, endpoint, freshness, json, log};
 
 pub mod deadline;
 pub mod sync;
@@ -44,7 +44,9 @@ mod sources {
     pub mod verifier;
 
     pub(crate) mod caught;
+    pub(crate) mod discovery;
     pub(crate) mod endpoint;
+    pub(crate) mod freshness;
     pub(crate) mod json;
     pub(crate) mod log;
 }

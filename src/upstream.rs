@@ -8,6 +8,7 @@ use http::header::{ACCEPT, HeaderMap, HeaderName};
 use http::{HeaderValue, Request, Response, StatusCode};
 use tokio::sync::Semaphore;
 
+use crate::access_token::AccessToken;
 use crate::client::{self, HttpClient, Limits};
 use crate::clock::{Clock, SystemClock};
 use crate::deadline::within;
@@ -66,17 +67,19 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     /// Does a piece of work that asks the provider, once there is a place, and no longer than the time limit in all.
-    pub(crate) async fn within_limits<T>(
-        &self,
-        work: impl Future<Output = Result<T, VerifyError>>,
-    ) -> Result<T, VerifyError> {
+    pub(crate) fn within_limits<'a>(
+        &'a self,
+        work: impl Future<Output = Result<AccessToken, VerifyError>> + Send + 'a,
+    ) -> impl Future<Output = Result<AccessToken, VerifyError>> + Send + 'a {
+        // Boxed, so that those around it make no copies of it.
+        let work = Box::pin(work);
         let placed = async {
             let place = self.places.acquire().await;
             let _place = place.map_err(VerifyError::unavailable)?;
             work.await
         };
         let late = || Err(VerifyError::unavailable("no answer within the time limit"));
-        within(self.timeout, placed).await.unwrap_or_else(late)
+        async move { within(self.timeout, placed).await.unwrap_or_else(late) }
     }
 
     /// Sends one request. An answer of any status is an answer.

@@ -972,6 +972,64 @@ async fn no_more_calls_are_under_way_than_there_are_places() {
     assert_eq!((stats.in_flight(), stats.turned_away(), stats.joined()), (0, 0, MANY as u64));
 }
 
+/// Hangs until it is told not to.
+#[derive(Clone, Default)]
+struct Hanging {
+    is_well: Arc<AtomicBool>,
+    most: Arc<AtomicUsize>,
+    running: Arc<AtomicUsize>,
+}
+
+struct UnderWay(Arc<AtomicUsize>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl TokenVerifier for Hanging {
+    async fn verify(&self, _: &BearerToken) -> Verdict {
+        let _under_way = UnderWay(Arc::clone(&self.running));
+        self.most.fetch_max(self.running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        if !self.is_well.load(Ordering::SeqCst) {
+            pending::<()>().await;
+        }
+        Ok(AccessToken::verified().subject("alice").build())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_hung_is_found_to_be_back_within_two_seconds() {
+    // Whenever it comes back: the time limit of the calls is 10 seconds.
+    for phase in 0..10 {
+        let upstream = Hanging::default();
+        let cache = upstream.clone().cached(CacheLayer::new());
+        let mut crowd = Crowd::new(CurrentThread);
+        let started = Instant::now();
+        let mut number = 0;
+        let mut strangers = tokio::time::interval(millis(20));
+        let mut come = async |until: Duration, crowd: &mut Crowd<Verdict>| {
+            while started.elapsed() < until {
+                strangers.tick().await;
+                number += 1;
+                let (cache, token) = (cache.clone(), format!("t{number}"));
+                crowd.add(async move { ask(&cache, &token).await });
+            }
+        };
+        come(millis(40_000 + phase * 1_000), &mut crowd).await;
+        upstream.is_well.store(true, Ordering::SeqCst);
+        let healed_at = started.elapsed();
+        let (cache, mut tried) = (cache.clone(), 0);
+        while ask(&cache, &format!("late{tried}")).await.is_err() {
+            tried += 1;
+        }
+        assert!(started.elapsed() - healed_at <= seconds(2), "{phase}: {:?}", started.elapsed() - healed_at);
+        assert!(upstream.most.load(Ordering::SeqCst) <= 64);
+        drop(crowd);
+    }
+}
+
 #[test]
 fn no_more_calls_are_under_way_than_there_are_places_on_any_number_of_threads() {
     for place in EVERYWHERE {

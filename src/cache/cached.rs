@@ -226,10 +226,11 @@ impl<V: TokenVerifier + 'static> Cached<V> {
         let began = core.moment();
         let origin = Origin { instant: began.instant, generation: verifier.generation() };
         let last = last.or_else(|| core.memory.last(&digest, began.wall, origin.generation));
+        // Boxed when it begins: whoever waits for a place has no room for it yet, and those around it make no copies of it.
         let verification = async {
             match &last {
-                Some(last) => verifier.revalidate(&token, last).await,
-                None => verifier.verify(&token).await,
+                Some(last) => Box::pin(verifier.revalidate(&token, last)).await,
+                None => Box::pin(verifier.verify(&token)).await,
             }
         };
         let verdict = if place.is_some() {

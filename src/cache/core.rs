@@ -20,7 +20,7 @@ use crate::bearer_token::BearerToken;
 use crate::caught::caught;
 use crate::clock::Clock;
 use crate::deadline::within;
-use crate::error::VerifyError;
+use crate::error::{VerifyError, VerifyErrorKind};
 use crate::verifier::Verdict;
 
 /// How much longer than its limits a flight is waited for.
@@ -65,7 +65,12 @@ impl Core {
         Self {
             memory: Memory::new(settings.bounds, &counters, settings.clock.instant()),
             flights: Arc::new(Flights::new(lifetime)),
-            limit: Limit::new(settings.max_upstream_calls, settings.max_waiting, settings.max_wait),
+            limit: Limit::new(
+                settings.max_upstream_calls,
+                settings.max_waiting,
+                settings.max_wait,
+                settings.timeout,
+            ),
             counters,
             clock: settings.clock,
             digester: Digester::new(),
@@ -99,11 +104,13 @@ impl Core {
 
     /// Asks a verifier, for no longer than a flight may take, whatever happens in there.
     pub(super) async fn ask(&self, verification: impl Future<Output = Verdict>) -> Verdict {
-        match caught(within(self.timeout, verification)).await {
+        let verdict = match caught(within(self.timeout, verification)).await {
             Some(Some(verdict)) => verdict,
             Some(None) => Err(VerifyError::unavailable("the verification took too long")),
             None => Err(VerifyError::misconfigured("the verifier panicked")),
-        }
+        };
+        self.limit.note(!verdict.as_ref().is_err_and(|error| error.kind() == VerifyErrorKind::Unavailable));
+        verdict
     }
 
     /// Waits for the end of a flight. None: it does not end.

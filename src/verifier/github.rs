@@ -49,7 +49,7 @@ const APP: HeaderName = HeaderName::from_static("x-oauth-client-id");
 /// use tower_bearer::{CacheLayer, GitHubVerifier, TokenVerifier};
 ///
 /// // Id and secret of your OAuth app or GitHub App. Nothing is asked here.
-/// let verifier = GitHubVerifier::builder("Iv1.0123456789abcdef", "the secret of the app")
+/// let verifier = GitHubVerifier::builder("Iv1.0123456789abcdef", "0123456789abcdef0123456789abcdef01234567")
 ///     .build()?
 ///     .cached(CacheLayer::new());
 /// # }

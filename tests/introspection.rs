@@ -1426,6 +1426,22 @@ async fn a_known_endpoint_serves_for_as_long_as_the_metadata_cannot_be_had() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn metadata_that_never_come_are_not_waited_for_by_one_request_after_the_other() {
+    let provider = Provider::new();
+    provider.script.set(METADATA, Reply::Hangs);
+    let app = discovering(&provider);
+    let (status, took) = ask_timed(&app, TOKEN).await.unwrap();
+    assert!(status == 503 && took >= secs(5), "{took:?}");
+    // By the clock of the verifier no time has passed: this is the second of back-off.
+    let (status, took) = ask_timed(&app, TOKEN).await.unwrap();
+    assert_eq!((status, took), (503, Duration::ZERO));
+    assert_eq!(provider.script.count(), 1);
+    provider.publishes(ENDPOINT);
+    provider.pass(1);
+    assert_eq!(app.status(TOKEN).await, 200);
+}
+
 #[tokio::test]
 async fn an_endpoint_that_stays_away_does_not_double_the_requests() {
     let provider = Provider::new();
@@ -1523,6 +1539,19 @@ async fn a_signed_answer_is_asked_for_and_believed() {
     let list = signing.claims(json!({ "aud": ["other", CLIENT], "iat": START + 60 }));
     let body = signing.signs(Algorithm::Es256, &signing.header(Algorithm::Es256), &list);
     assert_eq!(kind(&signing.verdict(SIGNED, body).await), Ok(()));
+}
+
+#[tokio::test]
+async fn a_signed_answer_may_be_as_long_as_one_that_is_not_signed() {
+    let signing = Signing::new().await;
+    for length in [1_000, 20_000, 40_000] {
+        let mut said = signing.said();
+        said["groups"] = json!("x".repeat(length));
+        let claims = signing.claims(json!({ "token_introspection": said }));
+        let body = signing.signs(Algorithm::Es256, &signing.header(Algorithm::Es256), &claims);
+        assert!(body.len() < 64 * 1024);
+        assert_eq!(kind(&signing.verdict(SIGNED, body).await), Ok(()), "{length}");
+    }
 }
 
 #[tokio::test]
@@ -1778,6 +1807,22 @@ fn credentials_that_cannot_be_sent_are_found_when_it_is_built() {
         let fault = fault_of(bare().private_key_jwt(id, algorithm, pem));
         assert_eq!(fault, ("private_key_jwt", kind), "{algorithm:?}");
     }
+}
+
+#[test]
+fn credentials_that_no_provider_can_accept_are_found_when_it_is_built() {
+    let provider = Provider::new();
+    let bare = || provider.plain().endpoint(ENDPOINT);
+    // RFC 6750 §2.1: a token is one word.
+    let mut unnoticed: Vec<_> = [" x", "x ", "a b", "a\tb", "a,b", "a\"b"]
+        .into_iter()
+        .filter(|token| bare().bearer_token(*token).build().is_ok())
+        .collect();
+    // RFC 7523 §3: an assertion is for somebody.
+    let signing = bare().private_key_jwt(CLIENT, Algorithm::Es256, P256);
+    unnoticed
+        .extend(["", " "].into_iter().filter(|one| signing.clone().assertion_audience(*one).build().is_ok()));
+    assert!(unnoticed.is_empty(), "{unnoticed:?}");
 }
 
 #[test]

@@ -435,6 +435,46 @@ async fn a_connection_that_was_closed_while_it_was_idle_costs_nobody_an_answer()
 }
 
 #[tokio::test]
+async fn a_provider_that_restarts_while_many_connections_are_idle_costs_nobody_an_answer() {
+    const CONNECTIONS: usize = 8;
+    // The first ones answer once, and are gone under their second request.
+    let everybody = Arc::new(tokio::sync::Barrier::new(CONNECTIONS));
+    let peer = Peer::start(move |mut wire| {
+        let everybody = Arc::clone(&everybody);
+        async move {
+            let is_old = wire.number < CONNECTIONS;
+            while wire.request().await.is_some() {
+                if is_old {
+                    everybody.wait().await;
+                }
+                wire.send(&ok(&yes("alice"))).await;
+                if is_old {
+                    wire.request().await;
+                    return wire.end(End::Reset).await;
+                }
+            }
+        }
+    })
+    .await;
+    let verifier = peer.verifier();
+    let asking: Vec<_> = (0..CONNECTIONS)
+        .map(|number| {
+            let verifier = verifier.clone();
+            tokio::spawn(async move { ask(&verifier, &format!("token-{number}")).await })
+        })
+        .collect();
+    for verdict in asking {
+        assert!(verdict.await.unwrap().is_ok());
+    }
+    assert_eq!(peer.connections(), CONNECTIONS);
+    let mut outages = 0;
+    for number in 0..2 * CONNECTIONS {
+        outages += usize::from(ask(&verifier, &format!("token-{number}")).await.is_err());
+    }
+    assert_eq!(outages, 0, "of {} tokens", 2 * CONNECTIONS);
+}
+
+#[tokio::test]
 async fn no_answer_is_asked_for_twice() {
     for status in [200, 204, 301, 400, 401, 403, 404, 408, 409, 421, 425, 429, 500, 501, 502, 503, 504] {
         for connection in ["keep-alive", "close"] {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use http::Uri;
 
 use crate::clock::Clock;
+use crate::deadline::within;
 use crate::discovery::Issuer;
 use crate::error::VerifyError;
 
@@ -13,6 +14,8 @@ use crate::error::VerifyError;
 const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long to wait after a look-up that failed.
 const BACKOFF: Duration = Duration::from_secs(1);
+/// The same where an address is known, and how long one is not doubted that was found again.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where a provider is asked.
 #[derive(Debug)]
@@ -38,7 +41,11 @@ impl Address {
     /// Looks the address up again when it is needed next: there is nothing at the one that is known.
     pub(crate) fn doubt(&self) {
         if let Self::Discovered(discovered) = self {
-            discovered.change(|found| found.is_doubtful = true);
+            let now = discovered.clock.instant();
+            discovered.change(|found| {
+                let is_old = |at: Instant| now.saturating_duration_since(at) >= PATIENCE;
+                found.is_doubtful |= found.confirmed_at.is_none_or(is_old);
+            });
         }
     }
 }
@@ -59,6 +66,8 @@ pub(crate) struct Discovered {
 struct Found {
     known: Option<(Uri, Instant)>,
     is_doubtful: bool,
+    // When the metadata last named the address that was known before.
+    confirmed_at: Option<Instant>,
     // Present while the last look-up is one that failed.
     failure: Option<(VerifyError, Instant)>,
 }
@@ -79,12 +88,20 @@ impl Discovered {
         if let Some(known) = self.at_hand(asked_at) {
             return known;
         }
+        // Whoever asks needs time for the rest. And it has to end before they give up, or its failure is not noted.
+        let limit = self.issuer.timeout.mul_f32(if self.old().is_some() { 0.5 } else { 0.9 });
         // Boxed: it is large, and seldom needed.
-        let found = Box::pin(self.issuer.discover(self.member, self.clock.now())).await;
+        let found = Box::pin(within(limit, self.issuer.discover(self.member, self.clock.now()))).await;
+        let late = || Err(VerifyError::unavailable("no metadata within the time limit"));
+        let found = found.unwrap_or_else(late);
         let now = self.clock.instant();
         match found {
             Ok(uri) => {
-                self.change(|found| *found = Found { known: Some((uri.clone(), now)), ..Found::default() });
+                self.change(|found| {
+                    let is_same = found.known.as_ref().is_some_and(|(known, _)| *known == uri);
+                    let confirmed_at = is_same.then_some(now);
+                    *found = Found { known: Some((uri.clone(), now)), confirmed_at, ..Found::default() };
+                });
                 Ok(uri)
             }
             Err(error) => {
@@ -103,7 +120,8 @@ impl Discovered {
                 return Some(Ok(uri.clone()));
             }
             let (error, at) = found.failure.as_ref()?;
-            let is_recent = now.saturating_duration_since(*at) < BACKOFF;
+            let wait = if known.is_some() { PATIENCE } else { BACKOFF };
+            let is_recent = now.saturating_duration_since(*at) < wait;
             is_recent.then(|| known.map_or_else(|| Err(error.clone()), |(uri, _)| Ok(uri.clone())))
         })
     }

@@ -1432,7 +1432,7 @@ async fn metadata_that_never_come_are_not_waited_for_by_one_request_after_the_ot
     provider.script.set(METADATA, Reply::Hangs);
     let app = discovering(&provider);
     let (status, took) = ask_timed(&app, TOKEN).await.unwrap();
-    assert!(status == 503 && took >= secs(5), "{took:?}");
+    assert!(status == 503 && took >= secs(4) && took <= secs(5), "{took:?}");
     // By the clock of the verifier no time has passed: this is the second of back-off.
     let (status, took) = ask_timed(&app, TOKEN).await.unwrap();
     assert_eq!((status, took), (503, Duration::ZERO));

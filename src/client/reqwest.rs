@@ -22,8 +22,7 @@ const USER_AGENT: &str = concat!("tower-bearer/", env!("CARGO_PKG_VERSION"));
 
 /// An [`HttpClient`] on reqwest: HTTP/1.1, rustls, the certificates that the operating system trusts.
 ///
-/// A request whose connection dies before an answer is sent once more; an answer is never asked for again. Retries are at most
-/// a fifth of the requests, beyond a few in a second.
+/// A request whose connection dies before an answer is sent once more, on a new one; an answer is never asked for again.
 ///
 /// It follows no redirects, and ignores the proxy variables of the environment: tokens and secrets go to the
 /// configured hosts and nowhere else. It needs a tokio runtime with its timer and I/O. Clones are cheap and share
@@ -31,6 +30,8 @@ const USER_AGENT: &str = concat!("tower-bearer/", env!("CARGO_PKG_VERSION"));
 #[derive(Clone)]
 pub struct ReqwestClient {
     client: Client,
+    // Uses no connection twice.
+    fresh: Client,
     max_body: usize,
     first_byte_timeout: Duration,
     timeout: Duration,
@@ -59,6 +60,17 @@ impl ReqwestClient {
         }
     }
 
+    /// Sends a request, and waits for the head of the answer.
+    async fn begin(&self, request: reqwest::Request) -> reqwest::Result<reqwest::Response> {
+        let again = request.try_clone();
+        match (self.client.execute(request).await, again) {
+            // What is asked of issuers changes nothing there. A connection of its own: one that had been idle is seldom the only
+            // one that the other side has closed.
+            (Err(error), Some(again)) if died_before_an_answer(&error) => self.fresh.execute(again).await,
+            (answer, _) => answer,
+        }
+    }
+
     async fn send_within(
         &self,
         request: Request<Bytes>,
@@ -66,8 +78,8 @@ impl ReqwestClient {
     ) -> Result<Response<Bytes>, VerifyError> {
         let request = reqwest::Request::try_from(request).map_err(unavailable)?;
         let late = || VerifyError::unavailable("no answer began within the time limit");
-        let answer = within(self.first_byte_timeout, self.client.execute(request)).await.ok_or_else(late)?;
-        let mut answer = answer.map_err(unavailable)?;
+        let began = within(self.first_byte_timeout, self.begin(request)).await.ok_or_else(late)?;
+        let mut answer = began.map_err(unavailable)?;
         // RFC 9112 §6.3: two framings are how one answer is smuggled into another.
         if answer.headers().contains_key(TRANSFER_ENCODING) && answer.headers().contains_key(CONTENT_LENGTH) {
             return Err(VerifyError::unavailable("the answer has two lengths"));
@@ -118,22 +130,6 @@ fn checked_proxy(proxy: &str) -> Result<Proxy, BuildError> {
         return Err(invalid());
     }
     Proxy::all(proxy).map_err(|_| invalid())
-}
-
-/// What is asked of issuers changes nothing there: it may be asked again.
-fn retry_once() -> retry::Builder {
-    retry::for_host(AnyHost).max_retries_per_request(1).classify_fn(|tried| match tried.error() {
-        Some(error) if died_before_an_answer(error) => tried.retryable(),
-        _ => tried.success(),
-    })
-}
-
-struct AnyHost;
-
-impl PartialEq<&str> for AnyHost {
-    fn eq(&self, _: &&str) -> bool {
-        true
-    }
 }
 
 /// Whether a connection went away under a request: often one that had been idle, and that the other side had just closed.
@@ -251,10 +247,10 @@ impl ReqwestClientBuilder {
         if self.user_agent.is_empty() || http::HeaderValue::from_str(&self.user_agent).is_err() {
             return Err(BuildError::new("user_agent", BuildErrorKind::InvalidText));
         }
-        let client = self.client()?;
         let no_tls = |error| BuildError::new("http_client", BuildErrorKind::Tls).because(error);
         Ok(ReqwestClient {
-            client: client.build().map_err(no_tls)?,
+            client: self.client()?.build().map_err(no_tls)?,
+            fresh: self.client()?.pool_max_idle_per_host(0).build().map_err(no_tls)?,
             max_body: self.max_body,
             first_byte_timeout: self.first_byte_timeout,
             timeout: self.timeout,
@@ -268,7 +264,7 @@ impl ReqwestClientBuilder {
             .redirect(redirect::Policy::none())
             .no_proxy()
             .referer(false)
-            .retry(retry_once())
+            .retry(retry::never())
             .user_agent(&self.user_agent);
         for pem in &self.certificates {
             let unreadable = |_| BuildError::new("add_root_certificates", BuildErrorKind::InvalidKey);

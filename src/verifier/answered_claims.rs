@@ -2,22 +2,31 @@
 
 use serde_json::{Map, Value};
 
+/// A token of fewer characters is no secret.
+const SHORTEST: usize = 16;
+
 /// The members of an answer that has been read strictly, without what is `null` and without what repeats the token: an access
 /// token never holds that.
 pub(super) fn claims(answer: &[u8], token: &str) -> Map<String, Value> {
     let mut claims: Map<String, Value> = serde_json::from_slice(answer).unwrap_or_default();
-    claims.retain(|name, value| !value.is_null() && !name.contains(token) && !mentions(value, token));
+    claims.retain(|name, value| !value.is_null() && !repeats(name, token) && !mentions(value, token));
     claims
+}
+
+/// Whether a text repeats the token. A short one is not looked for: it would be found in what has nothing to do with it.
+pub(super) fn repeats(text: &str, token: &str) -> bool {
+    token.len() >= SHORTEST && text.contains(token)
 }
 
 fn mentions(value: &Value, token: &str) -> bool {
     match value {
-        Value::String(text) => text.contains(token),
+        Value::String(text) => repeats(text, token),
         Value::Array(values) => values.iter().any(|value| mentions(value, token)),
         Value::Object(members) => {
-            members.iter().any(|(name, value)| name.contains(token) || mentions(value, token))
+            members.iter().any(|(name, value)| repeats(name, token) || mentions(value, token))
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::Number(number) => repeats(&number.to_string(), token),
+        Value::Null | Value::Bool(_) => false,
     }
 }
 
@@ -27,7 +36,19 @@ mod tests {
 
     #[test]
     fn the_token_is_not_among_the_claims_wherever_it_stands() {
-        let answer = br#"{"a":"s3cr3t","b":["x s3cr3t y"],"c":{"d":{"s3cr3t":1}},"s3cr3t":1,"e":null,"f":[1,"s3cr3"]}"#;
-        assert_eq!(Value::Object(claims(answer, "s3cr3t")), serde_json::json!({ "f": [1, "s3cr3"] }));
+        let token = "0123456789012345678";
+        let answer =
+            r#"{"a":"T","b":["x T y"],"c":{"d":{"T":1}},"T":1,"e":null,"n":T,"f":[1,"01234567890123456"]}"#;
+        let claims = claims(answer.replace('T', token).replace(":0", ":").as_bytes(), token);
+        assert_eq!(
+            Value::Object(claims).to_string(),
+            r#"{"f":[1,"01234567890123456"],"n":123456789012345678}"#
+        );
+    }
+
+    #[test]
+    fn a_short_token_is_not_looked_for() {
+        let claims = claims(br#"{"team":"a","sub":"alice"}"#, "a");
+        assert_eq!(claims.len(), 2);
     }
 }

@@ -23,6 +23,7 @@ const LIFETIME: Duration = Duration::from_secs(60);
 pub(super) struct Assertions {
     client: String,
     audience: String,
+    key: Option<String>,
     signer: Signer,
     // Providers refuse an id that they have seen: no other process may come to the same ones.
     ids: [RandomState; 2],
@@ -31,10 +32,17 @@ pub(super) struct Assertions {
 
 impl Assertions {
     /// None if the key cannot sign by the algorithm.
-    pub(super) fn new(client: &str, algorithm: Algorithm, pem: &str, audience: &str) -> Option<Self> {
+    pub(super) fn new(
+        client: &str,
+        algorithm: Algorithm,
+        pem: &str,
+        audience: &str,
+        key: Option<&str>,
+    ) -> Option<Self> {
         Some(Self {
             client: client.to_owned(),
             audience: audience.to_owned(),
+            key: key.map(str::to_owned),
             signer: Signer::new(algorithm, pem)?,
             ids: [RandomState::new(), RandomState::new()],
             made: AtomicU64::new(0),
@@ -50,7 +58,10 @@ impl Assertions {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let id: String = self.ids.iter().map(|state| format!("{:016x}", state.hash_one(number))).collect();
         let issued_at = now.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-        let header = json!({ "alg": self.signer.algorithm().name(), "typ": "JWT" });
+        let mut header = json!({ "alg": self.signer.algorithm().name(), "typ": "JWT" });
+        if let (Some(key), Some(members)) = (&self.key, header.as_object_mut()) {
+            members.insert("kid".to_owned(), key.as_str().into());
+        }
         let claims = json!({
             "iss": self.client,
             "sub": self.client,

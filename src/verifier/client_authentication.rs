@@ -13,6 +13,7 @@ use http::HeaderValue;
 use super::parties;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 use crate::algorithm::Algorithm;
+use crate::bearer_token::BearerToken;
 use crate::error::{BuildError, BuildErrorKind, VerifyError};
 use crate::secret::Secret;
 
@@ -71,12 +72,21 @@ impl Credentials {
         }
     }
 
-    /// Makes them ready. `audience` is for whom an assertion is made.
+    /// Whether they are made anew for each request.
+    pub(super) fn are_assertions(&self) -> bool {
+        !matches!(self, Self::Basic { .. } | Self::Bearer(_) | Self::Post { .. })
+    }
+
+    /// Makes them ready. `audience` is for whom an assertion is made, `key` the id of its key.
     #[cfg_attr(
         not(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))),
-        expect(unused_variables, reason = "only an assertion has an audience")
+        expect(unused_variables, reason = "only an assertion has them")
     )]
-    pub(super) fn build(&self, audience: &str) -> Result<ClientAuthentication, BuildError> {
+    pub(super) fn build(
+        &self,
+        audience: &str,
+        key: Option<&str>,
+    ) -> Result<ClientAuthentication, BuildError> {
         let setting = self.setting();
         let secret = match self {
             Self::Basic { secret, .. } | Self::Post { secret, .. } | Self::Bearer(secret) => secret,
@@ -87,6 +97,9 @@ impl Credentials {
             return Err(BuildError::new(setting, BuildErrorKind::Empty));
         }
         self.client().map_or(Ok(()), |client| parties::plain(setting, client))?;
+        if matches!(self, Self::Bearer(token) if BearerToken::new(token.expose()).is_err()) {
+            return Err(BuildError::new(setting, BuildErrorKind::InvalidText));
+        }
         match self {
             Self::Basic { client, secret } => field(setting, "Basic", &basic(client, secret.expose())),
             Self::Bearer(token) => field(setting, "Bearer", token.expose()),
@@ -95,7 +108,7 @@ impl Credentials {
             }
             #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
             Self::PrivateKeyJwt { client, algorithm, pem } => {
-                let made = super::assertion::Assertions::new(client, *algorithm, pem.expose(), audience);
+                let made = super::assertion::Assertions::new(client, *algorithm, pem.expose(), audience, key);
                 let unusable = || BuildError::new(setting, BuildErrorKind::InvalidKey);
                 made.map(ClientAuthentication::PrivateKeyJwt).ok_or_else(unusable)
             }

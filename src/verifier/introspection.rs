@@ -99,7 +99,9 @@ impl Inner {
         let has_subject = checked.subject().is_some();
         let mut vouched = self.rules.vouch(checked);
         match answer::username(&members) {
-            Some(name) if !has_subject && self.username_as_subject => vouched = vouched.subject(name),
+            Some(name) if !has_subject && self.username_as_subject && !name.is_empty() => {
+                vouched = vouched.subject(name);
+            }
             Some(_) if !has_subject => vouched = vouched.of_unnamed_user(),
             _ => {}
         }

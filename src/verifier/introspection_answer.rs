@@ -8,12 +8,14 @@
 //!
 //! [RFC 7662 §2.2]: https://www.rfc-editor.org/rfc/rfc7662#section-2.2
 
-use super::claims;
+use super::{answered_claims, claims};
 use crate::error::{VerifyError, VerifyErrorKind};
 use crate::json::{Object, Value};
 
 /// Members that are strings with something in them.
 const TEXTS: [&str; 5] = ["client_id", "iss", "jti", "sub", "token_type"];
+/// Members that are handed on, and logged.
+const NAMES: [&str; 7] = ["aud", "azp", "client_id", "scope", "scp", "sub", "username"];
 /// What providers call the type of a token that a bearer may use.
 const BEARER_TYPES: [&str; 3] = ["bearer", "access_token", "urn:ietf:params:oauth:token-type:access_token"];
 
@@ -27,11 +29,12 @@ pub(super) fn read<'a>(answer: &'a [u8], token: &str) -> Result<Object<'a>, Veri
         _ => return Err(bad("the answer does not say whether the token is active")),
     }
     // Some providers give an opaque token itself as its id.
-    members.retain(|name, value| {
-        !value.is_null() && (name != "jti" || value.string().is_none_or(|id| id != *token))
-    });
+    members.retain(|name, value| !value.is_null() && (name != "jti" || !repeats(value, token)));
     if !has_known_types(&members) {
         return Err(bad("a member of the answer is of a wrong type"));
+    }
+    if NAMES.iter().filter_map(|name| members.get(name)).any(|value| repeats(value, token)) {
+        return Err(bad("the answer repeats the token where a name belongs"));
     }
     let token_type = members.get("token_type").and_then(Value::string);
     let is_bearer = |name: &str| BEARER_TYPES.iter().any(|own| own.eq_ignore_ascii_case(name));
@@ -39,6 +42,13 @@ pub(super) fn read<'a>(answer: &'a [u8], token: &str) -> Result<Object<'a>, Veri
         true => Ok(members),
         false => Err(VerifyErrorKind::Claim.into()),
     }
+}
+
+/// Whether a text, or one of several, repeats the token.
+fn repeats(value: Value<'_>, token: &str) -> bool {
+    let mut repeated = false;
+    let _ = value.each_string(|text| repeated |= answered_claims::repeats(&text, token));
+    repeated
 }
 
 fn has_known_types(members: &Object<'_>) -> bool {
@@ -54,8 +64,7 @@ fn has_known_types(members: &Object<'_>) -> bool {
         && name
 }
 
-/// The name of the user, if there is one.
+/// The name of the user, if there is a user. It may be empty.
 pub(super) fn username(members: &Object<'_>) -> Option<String> {
-    let name = members.get("username").and_then(Value::string)?;
-    (!name.is_empty()).then(|| name.into_owned())
+    members.get("username").and_then(Value::string).map(Into::into)
 }

@@ -39,6 +39,7 @@ pub struct IntrospectionVerifierBuilder {
     endpoint: Option<String>,
     credentials: Vec<Credentials>,
     assertion_audience: Option<String>,
+    assertion_key_id: Option<String>,
     #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
     signed_by: Option<RemoteJwks>,
     username_as_subject: bool,
@@ -69,6 +70,7 @@ impl IntrospectionVerifier {
             endpoint: None,
             credentials: Vec::new(),
             assertion_audience: None,
+            assertion_key_id: None,
             #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
             signed_by: None,
             username_as_subject: false,
@@ -124,6 +126,12 @@ impl IntrospectionVerifierBuilder {
     /// issuer.
     pub fn assertion_audience(mut self, audience: impl Into<String>) -> Self {
         self.assertion_audience = Some(audience.into());
+        self
+    }
+
+    /// The `kid` that assertions of `private_key_jwt` name, where the provider knows several keys of this client. Default: none.
+    pub fn assertion_key_id(mut self, id: impl Into<String>) -> Self {
+        self.assertion_key_id = Some(id.into());
         self
     }
 
@@ -209,11 +217,12 @@ impl IntrospectionVerifierBuilder {
     ///
     /// # Errors
     ///
-    /// - issuer, audience, credentials: [`Empty`](BuildErrorKind::Empty), [`InvalidText`](BuildErrorKind::InvalidText)
+    /// - issuer, audience, credentials: [`Empty`](BuildErrorKind::Empty), [`InvalidText`](BuildErrorKind::InvalidText); audience or
+    ///   key id of assertions: [`Empty`](BuildErrorKind::Empty)
     /// - issuer or endpoint: [`InvalidUrl`](BuildErrorKind::InvalidUrl), [`InsecureUrl`](BuildErrorKind::InsecureUrl)
     /// - no credentials, no issuer to discover the endpoint or keys from, no client to ask with, no client id to which answers are
     ///   signed: [`Missing`](BuildErrorKind::Missing)
-    /// - two kinds of credentials: [`Conflict`](BuildErrorKind::Conflict)
+    /// - two kinds of credentials, something about assertions without any: [`Conflict`](BuildErrorKind::Conflict)
     /// - a key that cannot sign: [`InvalidKey`](BuildErrorKind::InvalidKey)
     /// - a duration or number: [`OutOfRange`](BuildErrorKind::OutOfRange)
     /// - the default client cannot set up TLS: [`Tls`](BuildErrorKind::Tls)
@@ -235,7 +244,8 @@ impl IntrospectionVerifierBuilder {
         };
         let credentials = self.checked_credentials()?;
         let audience = self.assertion_audience.as_ref().or(self.issuer.as_ref()).or(self.endpoint.as_ref());
-        let authentication = credentials.build(audience.map_or("", String::as_str))?;
+        let audience = audience.map_or("", String::as_str);
+        let authentication = credentials.build(audience, self.assertion_key_id.as_deref())?;
         Ok(IntrospectionVerifier::new(Inner {
             address,
             authentication,
@@ -256,7 +266,23 @@ impl IntrospectionVerifierBuilder {
     fn checked_credentials(&self) -> Result<&Credentials, BuildError> {
         match self.credentials.as_slice() {
             [] => Err(BuildError::new("client_secret_basic", BuildErrorKind::Missing)),
-            [credentials] => Ok(credentials),
+            [credentials] => {
+                for (setting, value) in [
+                    ("assertion_audience", &self.assertion_audience),
+                    ("assertion_key_id", &self.assertion_key_id),
+                ] {
+                    match value {
+                        Some(_) if !credentials.are_assertions() => {
+                            return Err(BuildError::new(setting, BuildErrorKind::Conflict));
+                        }
+                        Some(value) if value.trim().is_empty() => {
+                            return Err(BuildError::new(setting, BuildErrorKind::Empty));
+                        }
+                        _ => {}
+                    }
+                }
+                Ok(credentials)
+            }
             [_, second, ..] => Err(BuildError::new(second.setting(), BuildErrorKind::Conflict)),
         }
     }

@@ -148,12 +148,17 @@ impl Memory {
             && self.next_sweep.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Drops what no longer counts, so that claims do not linger.
+    /// Drops what no longer counts, so that claims do not linger. What its verifier can verify again at less cost stays for another
+    /// time to live.
     pub(super) fn sweep(&self, now: Moment, generation: u64) {
+        let again = |vouched: &Vouched| match vouched.token.validator() {
+            Some(_) => self.bounds.time_to_live,
+            None => Duration::ZERO,
+        };
         self.good.iter().for_each(|good| {
             good.retain(|_, vouched| {
                 vouched.generation == generation
-                    && vouched.stale_until > now.instant
+                    && vouched.stale_until + again(vouched) > now.instant
                     && vouched.token.is_current(now.wall)
             });
         });

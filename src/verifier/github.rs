@@ -40,8 +40,8 @@ const APP: HeaderName = HeaderName::from_static("x-oauth-client-id");
 /// 4. When a cache verifies the token again, it is `GET /user` with `If-None-Match`: that is on the quota of the token, and free while
 ///    nothing has changed.
 ///
-/// The subject is the number of the user; `login`, `name`, `email` and `avatar_url` are claims, and no name is ever a key: logins
-/// change hands. The scopes are those that GitHub names, with those that they include (`repo` has `public_repo`); a token for which
+/// The subject is the number of the user; `login` and `avatar_url` are claims, and so are `name` and `email` once an answer has had
+/// them, which that to `GET /user` does. No name is ever a key: logins change hands. The scopes are those that GitHub names, with those that they include (`repo` has `public_repo`); a token for which
 /// it names none has none.
 ///
 /// ```
@@ -105,7 +105,7 @@ impl Inner {
 
     async fn verify(&self, token: &BearerToken) -> Verdict {
         let app = self.app_for(token)?;
-        self.budget.spend(self.api.upstream.clock.instant())?;
+        self.budget.spend(self.api.upstream.clock.instant(), app.is_some())?;
         let found = match app {
             Some(app) => self.check(app, token).await?,
             None => Found::read(&self.api.get("/user", token, None).await?, None)?,
@@ -184,7 +184,7 @@ impl Found {
     /// Reads the answer about the user whose token it is.
     fn read(answer: &Answer, client: Option<String>) -> Result<Self, VerifyError> {
         if answer.status() != StatusCode::OK {
-            return Err(refused(answer));
+            return Err(answer::refused(answer));
         }
         let user = User::read(&answer.object()?)?;
         let scopes = scopes::of(answer.headers());
@@ -209,9 +209,10 @@ impl App {
         let user = User::read(&user)?;
         let scopes = match object.get("scopes").filter(|value| !value.is_null()) {
             Some(list) => {
-                let mut scopes = Vec::new();
-                let read = list.each_string(|scope| scopes.push(scope));
-                read.ok_or_else(|| bad("the scopes of the answer are not a list"))?;
+                let scopes = list.elements().map(|scopes| scopes.into_iter().map(Value::string).collect());
+                let scopes: Option<Option<Vec<_>>> = scopes;
+                let scopes =
+                    scopes.flatten().ok_or_else(|| bad("the scopes of the answer are not a list"))?;
                 Some(scopes.into_iter().collect::<ScopeSet>())
             }
             None => None,
@@ -220,20 +221,6 @@ impl App {
         let client = Some(self.client.clone());
         let note = Note { tag: None, ..Note::new(client, &user, scopes.clone(), answer) };
         Ok(Found { user, scopes, expires_at, note })
-    }
-}
-
-/// What an answer about the user means that is not 200.
-fn refused(answer: &Answer) -> VerifyError {
-    match answer.status() {
-        // The token was not in the request when it arrived: something in between took it out.
-        StatusCode::UNAUTHORIZED
-            if answer::message(answer).is_some_and(|said| said == "Requires authentication") =>
-        {
-            answer.misconfigured()
-        }
-        StatusCode::UNAUTHORIZED if answer::is_of_the_api(answer) => VerifyErrorKind::Inactive.into(),
-        _ => answer::unavailable(answer),
     }
 }
 

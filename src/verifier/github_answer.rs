@@ -5,11 +5,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{CONTENT_TYPE, DATE};
+use http::header::DATE;
 use http::{HeaderName, StatusCode};
 use serde_json::{Map, Value as Json};
 
-use crate::error::VerifyError;
+use crate::error::{VerifyError, VerifyErrorKind};
 use crate::freshness;
 use crate::json::{Object, Value};
 use crate::upstream::Answer;
@@ -86,7 +86,7 @@ pub(super) fn limit(answer: &Answer) -> Option<Duration> {
         Some(at.duration_since(now).unwrap_or_default())
     };
     let undated = || {
-        let said = message(answer)?.to_ascii_lowercase();
+        let said = message(answer).unwrap_or_default().to_ascii_lowercase();
         let is_limit = ["rate limit", "abuse", "login attempts"].iter().any(|words| said.contains(words));
         (is_limit || answer.status() == StatusCode::TOO_MANY_REQUESTS).then_some(UNDATED_LIMIT)
     };
@@ -105,16 +105,27 @@ pub(super) fn message(answer: &Answer) -> Option<String> {
     answer.object().ok()?.string("message").ok()?.map(Into::into)
 }
 
-/// Whether an answer is one of the API, and not of something in between or of a wrong address.
+/// Whether an answer is one of the API, and not of something in between or of a wrong address: those have a message.
 pub(super) fn is_of_the_api(answer: &Answer) -> bool {
-    let media_type = answer.field(&CONTENT_TYPE).unwrap_or_default();
-    answer.body().is_empty() || (!media_type.starts_with("text/html") && answer.object().is_ok())
+    message(answer).is_some()
+}
+
+/// What an answer to a request with the token means that is not one of those that were hoped for.
+pub(super) fn refused(answer: &Answer) -> VerifyError {
+    match (answer.status(), message(answer)) {
+        // The token was not in the request when it arrived: something in between took it out.
+        (StatusCode::UNAUTHORIZED, Some(said)) if said == "Requires authentication" => answer.misconfigured(),
+        (StatusCode::UNAUTHORIZED, Some(_)) => VerifyErrorKind::Inactive.into(),
+        _ => unavailable(answer),
+    }
 }
 
 /// When the token ends, by the field that has it: `2022-08-24 16:11:49 -0500`, or `UTC` for the zone.
 pub(super) fn expiration(answer: &Answer) -> Result<Option<SystemTime>, VerifyError> {
-    let Some(text) = answer.field(&EXPIRATION) else { return Ok(None) };
-    let text = text.trim().replace("UTC", "+0000");
+    if !answer.headers().contains_key(&EXPIRATION) {
+        return Ok(None);
+    }
+    let text = answer.field(&EXPIRATION).ok_or_else(bad_date)?.trim().replace("UTC", "+0000");
     let read = jiff::Timestamp::strptime("%Y-%m-%d %H:%M:%S %z", &text);
     read.map(|at| Some(at.into())).map_err(|_| bad_date())
 }

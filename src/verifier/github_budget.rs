@@ -26,11 +26,11 @@ impl Budget {
         Self { allowed, spent: Mutex::default() }
     }
 
-    /// Takes a call out of the budget.
-    pub(super) fn spend(&self, now: Instant) -> Result<(), VerifyError> {
+    /// Takes a call out of the budget: one of the app, to which the limits apply that GitHub told us of, or one of a user.
+    pub(super) fn spend(&self, now: Instant, is_of_app: bool) -> Result<(), VerifyError> {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         let limit = spent.limited_until.map(|until| until.saturating_duration_since(now));
-        if let Some(left) = limit.filter(|left| !left.is_zero()) {
+        if let Some(left) = limit.filter(|left| is_of_app && !left.is_zero()) {
             return Err(VerifyError::unavailable("the limit of calls is passed").reset_after(left));
         }
         let Some((calls, period)) = self.allowed else { return Ok(()) };
@@ -62,7 +62,7 @@ mod tests {
     fn a_budget_is_for_a_time_and_says_when_there_is_more() {
         let (start, minute) = (Instant::now(), Duration::from_secs(60));
         let budget = Budget::new(Some((2, minute)));
-        let spend = |after: u64| budget.spend(start + Duration::from_secs(after));
+        let spend = |after: u64| budget.spend(start + Duration::from_secs(after), true);
         assert!(spend(0).is_ok() && spend(10).is_ok());
         assert_eq!(spend(20).unwrap_err().retry_delay(), Some(Duration::from_secs(40)));
         assert!(spend(60).is_ok());
@@ -74,8 +74,9 @@ mod tests {
         let budget = Budget::new(None);
         budget.limited(start, Duration::from_secs(90));
         budget.limited(start, Duration::from_secs(30));
-        let error = budget.spend(start + Duration::from_secs(30)).unwrap_err();
+        assert!(budget.spend(start, false).is_ok());
+        let error = budget.spend(start + Duration::from_secs(30), true).unwrap_err();
         assert_eq!(error.retry_delay(), Some(Duration::from_secs(60)));
-        assert!(budget.spend(start + Duration::from_secs(90)).is_ok());
+        assert!(budget.spend(start + Duration::from_secs(90), true).is_ok());
     }
 }

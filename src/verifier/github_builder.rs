@@ -130,8 +130,8 @@ impl GitHubVerifierBuilder {
     /// Keeps strangers who invent tokens from using up the quota that this app has at GitHub, 5 000 an hour, for other things.
     /// Verifying known tokens again does not count.
     ///
-    /// Default: as many as GitHub allows. Once it says that a limit is passed it is left alone until that is lifted. From 1 call,
-    /// and from 1 second to 1 day.
+    /// Default: as many as GitHub allows. Once it says that the app has passed a limit it is not asked about new tokens until that
+    /// is lifted. From 1 call, and from 1 second to 1 day.
     pub fn budget(mut self, calls: u32, period: Duration) -> Self {
         self.budget = Some((calls, period));
         self
@@ -149,10 +149,8 @@ impl GitHubVerifierBuilder {
     /// - the default client cannot set up TLS: [`Tls`](BuildErrorKind::Tls)
     pub fn build(self) -> Result<GitHubVerifier, BuildError> {
         let base = self.checked_api_url()?;
-        let version = HeaderValue::from_str(&self.api_version)
-            .ok()
-            .filter(|version| !version.is_empty())
-            .ok_or_else(|| BuildError::new("api_version", BuildErrorKind::InvalidText))?;
+        let version = HeaderValue::from_str(&self.api_version).ok().filter(|_| is_name(&self.api_version));
+        let version = version.ok_or_else(|| BuildError::new("api_version", BuildErrorKind::InvalidText))?;
         if self.budget.is_some_and(|(calls, period)| {
             calls == 0 || !(Duration::from_secs(1)..=LONGEST_PERIOD).contains(&period)
         }) {
@@ -169,11 +167,16 @@ impl GitHubVerifierBuilder {
     }
 
     fn checked_api_url(&self) -> Result<String, BuildError> {
-        endpoint::check("api_url", &self.api_url)?;
-        match self.api_url.contains('?') {
-            true => Err(BuildError::new("api_url", BuildErrorKind::InvalidUrl)),
-            false => Ok(self.api_url.trim_end_matches('/').to_owned()),
-        }
+        let url = endpoint::check("api_url", &self.api_url)?;
+        let (Some(scheme), Some(host), None) = (url.scheme_str(), url.host(), url.query()) else {
+            return Err(BuildError::new("api_url", BuildErrorKind::InvalidUrl));
+        };
+        // One form of each: the issuer, and so the principal, must not depend on how it was written.
+        let (scheme, host) = (scheme.to_ascii_lowercase(), host.to_ascii_lowercase());
+        let usual = if scheme == "https" { 443 } else { 80 };
+        let port = url.port_u16().filter(|port| *port != usual).map(|port| format!(":{port}"));
+        let path = url.path().trim_end_matches('/');
+        Ok(format!("{scheme}://{host}{}{path}", port.unwrap_or_default()))
     }
 
     fn checked_app(&self, base: &str) -> Result<Option<App>, BuildError> {
@@ -238,8 +241,12 @@ fn is_name(text: &str) -> bool {
 /// The identifier by which GitHub's metadata name it as an authorization server.
 fn issuer(api: &str) -> String {
     let (scheme, rest) = api.split_once("://").unwrap_or(("https", api));
-    let host = rest.split('/').next().unwrap_or(rest);
-    format!("{scheme}://{}/login/oauth", host.strip_prefix("api.").unwrap_or(host))
+    let host = match rest.split_once('/') {
+        // An Enterprise Server has its API below a path, and is called what it likes.
+        Some((host, _)) => host,
+        None => rest.strip_prefix("api.").unwrap_or(rest),
+    };
+    format!("{scheme}://{host}/login/oauth")
 }
 
 impl fmt::Debug for GitHubVerifierBuilder {
@@ -260,6 +267,7 @@ mod tests {
         for (api, expected) in [
             ("https://api.github.com", "https://github.com/login/oauth"),
             ("https://github.example.com/api/v3", "https://github.example.com/login/oauth"),
+            ("https://api.example.com/api/v3", "https://api.example.com/login/oauth"),
             ("https://api.acme.ghe.com", "https://acme.ghe.com/login/oauth"),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080/login/oauth"),
         ] {

@@ -57,10 +57,7 @@ async fn is_member(
     match answer.status() {
         StatusCode::OK => {}
         StatusCode::NOT_FOUND if answer::is_of_the_api(&answer) => return Ok(false),
-        StatusCode::UNAUTHORIZED if answer::is_of_the_api(&answer) => {
-            return Err(VerifyErrorKind::Inactive.into());
-        }
-        _ => return Err(answer::unavailable(&answer)),
+        _ => return Err(answer::refused(&answer)),
     }
     let bad = || VerifyError::unavailable("the answer does not say who is a member of what");
     let membership = answer.object()?;

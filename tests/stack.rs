@@ -214,7 +214,7 @@ fn expected(says: [Says; 3], asks_all: bool) -> (Verdict, [usize; 3]) {
             Says::NotMine => {}
             Says::Rejected if asks_all => rejected = rejected.or(Some(verdict)),
             Says::Unavailable | Says::Misconfigured if asks_all => {
-                unavailable = unavailable.or(Some(verdict))
+                unavailable = unavailable.or(Some(verdict));
             }
             _ => return (verdict, shown),
         }
@@ -309,7 +309,7 @@ fn a_list_of_all_says_that_its_own_set_up_is_wrong_when_that_was_heard_first() {
 fn a_list_of_all_goes_on_behind_a_member_that_waits() {
     let now = Member::build(|_| true, |_| Err(VerifyErrorKind::Inactive.into()), true, &[]);
     let later = Member::good("later");
-    let list = AnyOf::new([now.clone().boxed(), later.clone().boxed()]).unwrap();
+    let list = AnyOf::new([now.boxed(), later.clone().boxed()]).unwrap();
     // Without waiting a rejection stands, or only the one who waits can say more.
     assert_eq!(kind(&list.verify_now(&bearer("x"), start()).unwrap()), VerifyErrorKind::Inactive);
     let all = list.ask_all();
@@ -521,6 +521,14 @@ fn nobody_gets_around_a_mapping_in_any_of_the_ways_to_ask() {
     assert_eq!(times_mapped(&block_on(twice.verify(&token))), 2);
 }
 
+fn assert_same_but_for_claims_and_scopes(own: &AccessToken, other: &AccessToken) {
+    assert_eq!(own.principal(), other.principal());
+    assert_eq!((own.client(), own.token_id()), (other.client(), other.token_id()));
+    assert!(own.audiences().eq(other.audiences()));
+    assert_eq!((own.expires_at(), own.issued_at()), (other.expires_at(), other.issued_at()));
+    assert_eq!((own.not_before(), own.validator()), (other.not_before(), other.validator()));
+}
+
 #[test]
 fn a_mapping_keeps_what_it_does_not_change() {
     let full = AccessToken::verified()
@@ -544,11 +552,7 @@ fn a_mapping_keeps_what_it_does_not_change() {
         mapped.verify_now(&bearer("x"), start()).unwrap().unwrap(),
         block_on(mapped.verify(&bearer("x"))).unwrap(),
     ] {
-        assert_eq!(own.principal(), full.principal());
-        assert_eq!((own.client(), own.token_id()), (full.client(), full.token_id()));
-        assert!(own.audiences().eq(full.audiences()));
-        assert_eq!((own.expires_at(), own.issued_at()), (full.expires_at(), full.issued_at()));
-        assert_eq!((own.not_before(), own.validator()), (full.not_before(), full.validator()));
+        assert_same_but_for_claims_and_scopes(&own, &full);
         for seconds in [99, 100, 129, 130] {
             let at = start() + secs(seconds);
             assert_eq!(own.is_expired(at), seconds == 130, "the leeway at {seconds}");
@@ -717,6 +721,15 @@ fn outside_a_runtime_there_is_no_time_limit_but_there_is_an_answer() {
     assert_eq!(subject(&block_on(verifier.verify(&bearer("x")))), "alice");
 }
 
+#[test]
+fn in_a_runtime_without_a_timer_there_is_no_time_limit_but_there_is_an_answer() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let verifier = Member::good("alice").timeout(secs(1));
+    for _ in 0..3 {
+        assert_eq!(subject(&runtime.block_on(verifier.verify(&bearer("x")))), "alice");
+    }
+}
+
 const CI: &str = "a-long-random-token-of-ci";
 const PROBE: &str = "a-long-random-token-of-a-probe";
 const GONE: &str = "a-long-random-token-that-ended";
@@ -852,8 +865,8 @@ fn a_fixed_list_that_cannot_work_is_not_built() {
 
 #[test]
 fn a_fixed_list_prints_how_many_tokens_it_has() {
-    let tokens = static_tokens(&ManualClock::new());
-    for text in [format!("{tokens:?}"), format!("{:?}", tokens.clone().or(tokens.clone()))] {
+    let tokens = || static_tokens(&ManualClock::new());
+    for text in [format!("{:?}", tokens()), format!("{:?}", tokens().or(tokens()))] {
         assert!(text.contains("StaticTokens { tokens: 3, .. }") && !text.contains("a-long"), "{text}");
     }
 }
@@ -885,7 +898,7 @@ fn what_is_remembered_of_one_member_or_in_one_cache_is_nobody_elses() {
     }
     assert_eq!((a.shown().len(), b.shown().len()), (1, 1));
     // Two caches around one member remember for themselves too.
-    let again = a.clone().cached(layer.clone());
+    let again = a.clone().cached(layer);
     assert_eq!(subject(&block_on(again.verify(&token))), "a");
     assert_eq!(a.shown().len(), 1);
     of_a.handle().clear();
@@ -907,6 +920,25 @@ fn a_cache_of_one_member_says_nothing_for_the_tokens_of_another() {
     assert_eq!((a.shown(), b.shown()), (vec!["a1".to_owned()], vec!["b1".to_owned()]));
     assert_eq!((handle_a.stats().entries(), handle_b.stats().entries()), (1, 1));
     assert_eq!((handle_a.stats().hits(), handle_b.stats().hits()), (2, 2));
+}
+
+#[test]
+fn a_list_of_all_over_caches_asks_only_those_again_who_could_not_tell() {
+    let rejects = Member::saying("rejects", Err(VerifyErrorKind::Inactive.into()));
+    let down = Member::saying("down", Err(VerifyError::unavailable("down")));
+    let clock = ManualClock::new();
+    let layer = || CacheLayer::builder().clock(clock.clone()).build().unwrap();
+    let members = [rejects.clone().cached(layer()).boxed(), down.clone().cached(layer()).boxed()];
+    let list = AnyOf::new(members).unwrap().ask_all();
+    for _ in 0..3 {
+        assert_eq!(kind(&block_on(list.verify(&bearer("x")))), VerifyErrorKind::Unavailable);
+    }
+    assert_eq!((rejects.shown().len(), down.shown().len()), (1, 3));
+    down.answers(|_| Ok(AccessToken::verified().subject("back").build()));
+    for _ in 0..3 {
+        assert_eq!(subject(&block_on(list.verify(&bearer("x")))), "back");
+    }
+    assert_eq!((rejects.shown().len(), down.shown().len()), (0, 1));
 }
 
 #[test]
@@ -932,7 +964,7 @@ fn a_key_that_any_member_withdraws_ends_what_was_remembered_of_the_whole_stack()
         ("a chain", a.clone().or(b.clone()).boxed()),
         ("a list", list.clone().boxed()),
         ("a list of all", list.clone().ask_all().boxed()),
-        ("prefixes", ByPrefix::new([("a", a.clone()), ("b", b.clone())]).unwrap().boxed()),
+        ("prefixes", ByPrefix::new([("a", a), ("b", b)]).unwrap().boxed()),
         ("mapped", list.clone().map_claims(|token, _| token).boxed()),
         ("a time limit", list.timeout(secs(1)).boxed()),
     ] {
@@ -1095,24 +1127,26 @@ mod issuers {
         assert_eq!(format!("{stack:?}"), format!("ByIssuer {{ issuers: [{A:?}, {B:?}], .. }}"));
     }
 
+    /// Names that are no issuer of the two, however much they look like one.
+    const UNKNOWN: [&str; 13] = [
+        "https://c.example.com",
+        "https://a.example.com/",
+        "https://b.example.com",
+        "HTTPS://a.example.com",
+        "https://a.example.com:443",
+        " https://a.example.com",
+        "https://a.example.com\0",
+        "http://a.example.com",
+        "http://169.254.169.254/",
+        "file:///etc/passwd",
+        "a.example.com",
+        "*",
+        "",
+    ];
+
     #[test]
     fn a_token_of_an_unknown_issuer_or_of_none_is_seen_by_nobody() {
         let (a, b) = (member(A), member(B));
-        let unknown = [
-            "https://c.example.com",
-            "https://a.example.com/",
-            "https://b.example.com",
-            "HTTPS://a.example.com",
-            "https://a.example.com:443",
-            " https://a.example.com",
-            "https://a.example.com\0",
-            "http://a.example.com",
-            "http://169.254.169.254/",
-            "file:///etc/passwd",
-            "a.example.com",
-            "*",
-            "",
-        ];
         let payloads = [
             json!({}).to_string(),
             json!({ "iss": null }).to_string(),
@@ -1140,7 +1174,7 @@ mod issuers {
             "..".to_owned(),
             "a.b.c".to_owned(),
         ];
-        let tokens = unknown
+        let tokens = UNKNOWN
             .iter()
             .map(|issuer| of_issuer(issuer))
             .chain(payloads.iter().map(|text| of_payload(text)));
@@ -1164,7 +1198,8 @@ mod issuers {
 
     #[test]
     fn a_member_that_vouches_for_a_token_of_another_issuer_is_not_believed() {
-        let liars: [(&str, fn() -> AccessToken); 4] = [
+        type Vouch = fn() -> AccessToken;
+        let liars: [(&str, Vouch); 4] = [
             ("another that is configured", || AccessToken::verified().issuer(B).subject("alice").build()),
             ("one that is not", || AccessToken::verified().issuer("https://c.example").build()),
             ("almost the same", || AccessToken::verified().issuer("https://a.example.com/").build()),
@@ -1278,13 +1313,13 @@ mod issuers {
             App::new(verifier, self.clock.clone())
         }
 
-        fn token(&self, issuer: &TestIssuer) -> String {
-            issuer.token().audience(AUDIENCE).mint()
-        }
-
         fn asked(&self, issuer: &TestIssuer) -> usize {
             self.script.urls().iter().filter(|url| **url == issuer.jwks_uri()).count()
         }
+    }
+
+    fn token_of(issuer: &TestIssuer) -> String {
+        issuer.token().audience(AUDIENCE).mint()
     }
 
     #[tokio::test]
@@ -1299,8 +1334,8 @@ mod issuers {
         ] {
             let app = two.app(stack);
             for (name, token, status) in [
-                ("of a", two.token(a), 200),
-                ("of b", two.token(b), 200),
+                ("of a", token_of(a), 200),
+                ("of b", token_of(b), 200),
                 (
                     "signed by a in the name of b",
                     a.token().audience(AUDIENCE).claim("iss", b.issuer()).mint(),
@@ -1331,6 +1366,25 @@ mod issuers {
     }
 
     #[tokio::test]
+    async fn the_same_subject_at_two_issuers_is_two_principals() {
+        let two = Two::new().await;
+        let stack = two.verifier().or(static_tokens(&ManualClock::new()));
+        let cached = stack.cached(CacheLayer::builder().clock(two.clock.clone()).build().unwrap());
+        let (of_a, of_b) = (bearer(&token_of(&two.a)), bearer(&token_of(&two.b)));
+        let (a, b) = (cached.verify(&of_a).await.unwrap(), cached.verify(&of_b).await.unwrap());
+        assert_eq!((a.subject(), b.subject()), (Some("alice"), Some("alice")));
+        assert_ne!(a.principal(), b.principal());
+        let fixed = cached.verify(&bearer(PROBE)).await.unwrap();
+        assert!(fixed.principal().is_some() && fixed.issuer().is_none());
+        // Who is thrown out at one issuer stays at the other.
+        cached.handle().invalidate_principal(&a.principal().unwrap());
+        assert!(cached.verify_now(&of_b, two.clock.now()).is_some_and(|verdict| verdict.is_ok()));
+        assert_eq!(cached.handle().stats().hits(), 1);
+        assert!(cached.verify(&of_a).await.is_ok());
+        assert_eq!(cached.handle().stats().hits(), 1, "it was verified again");
+    }
+
+    #[tokio::test]
     async fn keys_of_one_id_at_two_issuers_are_never_mixed_up() {
         let two = Two::new().await;
         let of_a = two.a.key_id(Algorithm::Rs256).unwrap();
@@ -1358,7 +1412,7 @@ mod issuers {
             for is_cold in [true, false] {
                 let two = Two::new().await;
                 let app = two.app(two.verifier());
-                let (good_a, good_b) = (two.token(&two.a), two.token(&two.b));
+                let (good_a, good_b) = (token_of(&two.a), token_of(&two.b));
                 if !is_cold {
                     assert_eq!(app.status(&good_a).await, 200);
                     assert_eq!(app.status(&good_b).await, 200);
@@ -1366,7 +1420,7 @@ mod issuers {
                 }
                 two.script.set(two.b.jwks_uri(), reply.clone());
                 // Somebody waits for keys of the second, and is still waiting.
-                let unknown_at_b = two.token(&two.b);
+                let unknown_at_b = token_of(&two.b);
                 let mut waiting = pin!(app.status(&unknown_at_b));
                 let _ = waiting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
                 settle().await;
@@ -1374,7 +1428,7 @@ mod issuers {
                 let status = app.status(&good_a).await;
                 assert_eq!((status, two.asked(&two.a) - before), (200, usize::from(is_cold)));
                 for _ in 0..10 {
-                    assert_eq!(app.status_at_once(&two.token(&two.a)), Some(200));
+                    assert_eq!(app.status_at_once(&token_of(&two.a)), Some(200));
                     let forged = two.a.token().audience(AUDIENCE).claim("iss", "https://c.example").mint();
                     assert_eq!(app.status_at_once(&forged), Some(401));
                 }
@@ -1391,12 +1445,12 @@ mod issuers {
         let app = two.app(two.verifier());
         two.script.set(two.b.jwks_uri(), Reply::Hangs);
         let asked_at = tokio::time::Instant::now();
-        assert_eq!(app.status(&two.token(&two.b)).await, 503);
+        assert_eq!(app.status(&token_of(&two.b)).await, 503);
         assert!(asked_at.elapsed() <= secs(10));
-        assert_eq!(app.status(&two.token(&two.a)).await, 200);
+        assert_eq!(app.status(&token_of(&two.a)).await, 200);
         two.publish();
         two.clock.advance(secs(61));
-        assert_eq!(app.status(&two.token(&two.b)).await, 200);
+        assert_eq!(app.status(&token_of(&two.b)).await, 200);
     }
 
     #[tokio::test]
@@ -1483,7 +1537,7 @@ mod issuers {
         let two = Two::new().await;
         let cached = two.verifier().cached(CacheLayer::builder().clock(two.clock.clone()).build().unwrap());
         let app = two.app(cached.clone());
-        let (old, of_a) = (two.token(&two.b), two.token(&two.a));
+        let (old, of_a) = (token_of(&two.b), token_of(&two.a));
         for token in [&old, &of_a, &old, &of_a] {
             assert_eq!(app.status(token).await, 200);
         }
@@ -1494,7 +1548,7 @@ mod issuers {
         two.publish();
         // A token with the new key makes the verifier fetch keys, and learn that the old one is gone.
         two.clock.advance(secs(31));
-        assert_eq!(app.status(&two.token(&two.b)).await, 200);
+        assert_eq!(app.status(&token_of(&two.b)).await, 200);
         assert!(cached.generation() > before);
         assert_eq!(app.status(&old).await, 401, "the key is gone, and what was remembered with it");
         assert_eq!(app.status(&of_a).await, 200);
@@ -1750,10 +1804,12 @@ mod providers {
         assert_eq!((token.client(), token.principal(), token.claim("a")), (Some("c"), None, Some(1)));
     }
 
+    type Answering = dyn Fn(&Request<Bytes>) -> Option<String> + Send + Sync;
+
     /// A provider that answers by a closure, and counts.
     #[derive(Clone)]
     struct Provider {
-        answer: Arc<dyn Fn(&Request<Bytes>) -> Option<String> + Send + Sync>,
+        answer: Arc<Answering>,
         asked: Arc<AtomicUsize>,
     }
 

@@ -25,7 +25,7 @@ use tower::{Layer, ServiceExt};
 use tower_bearer::clock::Clock;
 use tower_bearer::error::{BuildErrorKind, VerifyErrorKind};
 use tower_bearer::secret::Secret;
-use tower_bearer::verifier::{AnyOf, BoxVerifier, ByPrefix, StaticTokens, Verdict};
+use tower_bearer::verifier::{AnyOf, ByPrefix, StaticTokens, Verdict};
 use tower_bearer::{
     AccessToken, AuthLayer, BearerToken, BuildError, CacheLayer, ScopeSet, TokenVerifier, VerifyError,
 };
@@ -1593,7 +1593,7 @@ mod providers {
     use serde_json::json;
     use tower_bearer::client::{AnswerFuture, HttpClient, Limits};
     use tower_bearer::testing::{TestClock, TestIssuer};
-    use tower_bearer::verifier::{ByIssuer, JwtVerifierBuilder, UserInfoVerifier};
+    use tower_bearer::verifier::{BoxVerifier, ByIssuer, JwtVerifierBuilder, UserInfoVerifier};
     use tower_bearer::{GitHubVerifier, IntrospectionVerifier, JwtVerifier};
 
     use super::*;

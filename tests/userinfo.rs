@@ -777,6 +777,31 @@ async fn providers_are_set_up_by_their_manuals() {
     }
 }
 
+#[test]
+fn a_token_of_another_application_is_rejected_even_where_the_answer_names_no_user() {
+    // Discord names the user if the token has the scope `identify`; GitLab, if there is one.
+    let of_discord = json!({
+        "application": { "id": "157730590492196864", "name": "Another" },
+        "scopes": ["guilds"],
+        "expires": "2026-01-23T02:33:17.017000+00:00",
+    });
+    let of_gitlab = json!({
+        "resource_owner_id": null,
+        "scope": ["api"],
+        "expires_in": 7200,
+        "application": { "uid": "another" },
+        "created_at": 1_575_890_427,
+    });
+    for (preset, answer) in [(discord(), of_discord), (gitlab(), of_gitlab)] {
+        let world = World::new();
+        world.script.set(preset.url, Reply::document(answer.to_string()));
+        let builder = UserInfoVerifier::builder(preset.issuer).endpoint(preset.url);
+        let builder = builder.http_client(world.script.clone()).clock(world.clock.clone());
+        let verdict = verify(&(preset.set)(builder).build().unwrap());
+        assert_eq!(outcome(&verdict), "audience", "{}", preset.name);
+    }
+}
+
 /// An answer of Google about a good token, and what is different in it. `null` leaves a member out.
 fn of_google(changes: &Value) -> Value {
     let mut answer = json!({

@@ -389,6 +389,28 @@ fn the_verdict_of_the_longest_prefix_stands_and_a_shorter_one_is_not_asked() {
 }
 
 #[test]
+fn a_token_that_no_member_recognises_is_shown_to_nobody_by_any_stack() {
+    let (blind, token, mut shown_by) = (Member::of("blind", |_| false), bearer("abc"), Vec::new());
+    for (name, stack) in [
+        ("a chain", blind.clone().or(blind.clone()).boxed()),
+        ("a list", AnyOf::new([blind.clone().boxed()]).unwrap().boxed()),
+        ("a list of all", AnyOf::new([blind.clone().boxed()]).unwrap().ask_all().boxed()),
+        ("prefixes", ByPrefix::new([("ab", blind.clone().boxed())]).unwrap().boxed()),
+        ("prefixes in a cache", {
+            let prefixes = ByPrefix::new([("ab", blind.clone().boxed())]).unwrap();
+            prefixes.cached(CacheLayer::new()).boxed()
+        }),
+    ] {
+        assert!(!stack.recognises(&token), "{name}");
+        let verdict = block_on(stack.verify(&token));
+        if verdict.is_ok() || !blind.shown().is_empty() {
+            shown_by.push(name);
+        }
+    }
+    assert_eq!(shown_by, [""; 0]);
+}
+
+#[test]
 fn a_token_without_a_known_prefix_is_rejected_without_waiting() {
     let member = Member::good("member");
     let prefixes = || ByPrefix::new([("sk_", member.clone().boxed())]).unwrap();

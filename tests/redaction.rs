@@ -15,7 +15,7 @@ use tower_bearer::challenge::Challenge;
 use tower_bearer::error::VerifyErrorKind;
 use tower_bearer::middleware::RejectionBody;
 use tower_bearer::secret::Secret;
-use tower_bearer::verifier::Verdict;
+use tower_bearer::verifier::{AnyOf, ByPrefix, StaticTokens, Verdict};
 use tower_bearer::{AccessToken, AuthLayer, BearerToken, Rejection, ScopeSet, TokenVerifier, VerifyError};
 
 use common::{Answer, Counting, Handler, Immediate, Logs, Untouchable, block_on};
@@ -136,6 +136,8 @@ fn no_public_type_prints_a_secret() {
     let claims = AccessToken::verified().claim("secret", CANARY).token_id(CANARY);
     let builder = debug(&claims);
     let (access, verifier) = (claims.build(), Counting::knows_good("").boxed());
+    let tokens = StaticTokens::new([(CANARY, access.clone())]).unwrap();
+    let mapped = tokens.clone().map_claims(|token, _| token.claim("secret", CANARY));
     let auth = AuthLayer::builder(verifier.clone());
     let auth_builder = debug(&auth);
     let auth = auth.build().unwrap();
@@ -145,19 +147,41 @@ fn no_public_type_prints_a_secret() {
     for (name, text) in [
         ("AccessToken", debug(&access)),
         ("AccessTokenBuilder", builder),
+        ("AnyOf", debug(&AnyOf::new([tokens.clone().boxed()]).unwrap())),
         ("Auth", debug(&service)),
         ("AuthLayer", debug(&auth)),
         ("AuthLayerBuilder", auth_builder),
         ("BearerToken", debug(&bearer)),
         ("BearerToken again", debug(&bearer.clone())),
         ("BoxVerifier", debug(&verifier)),
+        ("ByPrefix", debug(&ByPrefix::new([("S3", tokens.clone().boxed())]).unwrap())),
+        ("MapClaims", debug(&mapped)),
+        ("Or", debug(&tokens.clone().or(tokens.clone()))),
         ("ResponseFuture", debug(&future)),
         ("Secret of bytes", debug(&Secret::new(CANARY.as_bytes().to_vec()))),
         ("Secret of text", debug(&Secret::from(CANARY))),
+        ("StaticTokens", debug(&tokens)),
+        ("Timeout", debug(&tokens.timeout(std::time::Duration::from_secs(1)))),
         ("an error about it", everything_of(&BearerToken::new(&format!("{CANARY}\"")).unwrap_err())),
     ] {
         assert!(!text.is_empty());
         assert_clean(&text, CANARY, name);
+    }
+}
+
+#[test]
+fn a_fixed_token_is_in_no_answer_and_no_log_and_no_error() {
+    let tokens = || StaticTokens::new([(CANARY, token("read"))]).unwrap();
+    for line in [format!("Bearer {CANARY}"), format!("Bearer {CANARY}x"), format!("Bearer {CANARY}{{")] {
+        let answer = assert_keeps_secret(tokens(), &[line.as_bytes()], CANARY);
+        assert_eq!(answer.status == 200, line.ends_with(CANARY));
+        assert_keeps_secret(tokens().or(Counting::knows_good("")), &[line.as_bytes()], CANARY);
+    }
+    for faulty in
+        [vec![CANARY.to_owned(), CANARY.to_owned()], vec![format!("{CANARY} ")], vec![CANARY.repeat(300)]]
+    {
+        let tokens = faulty.into_iter().map(|text| (text, token("")));
+        assert_clean(&everything_of(&StaticTokens::new(tokens).unwrap_err()), CANARY, "the error");
     }
 }
 
@@ -465,6 +489,204 @@ mod jwt {
                 assert_clean(&logs.text(), &token, "the log");
             }
             assert_tame(&logs);
+        }
+    }
+}
+
+/// Verifiers that ask a provider, which repeats whatever it is sent.
+#[cfg(any(feature = "github", feature = "introspection"))]
+mod asking {
+    use bytes::Bytes;
+    use http::{Response, StatusCode};
+    use serde_json::json;
+    use tower_bearer::client::{AnswerFuture, HttpClient, Limits};
+
+    use super::*;
+
+    const SECRET: &str = "S3cr3t-canary-of-this-server-0123456789";
+    const ANSWERS: [u16; 7] = [200, 400, 401, 403, 404, 429, 500];
+
+    #[derive(Debug)]
+    struct Echo(u16);
+
+    impl HttpClient for Echo {
+        fn send(&self, request: Request<Bytes>, _: Limits) -> AnswerFuture<'_> {
+            let sent = |value: Option<&HeaderValue>| {
+                value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            };
+            let body = String::from_utf8_lossy(request.body());
+            let authorization = sent(request.headers().get(AUTHORIZATION));
+            let said = format!("{authorization:?} {body} {}", request.uri());
+            let answer = json!({
+                "active": true, "sub": "alice", "id": 1, "login": "alice", "error": said, "message": said,
+                "error_description": said, "email": said, "app": { "client_id": "app", "name": said },
+                "user": { "id": 1, "login": "alice", "name": said }, "scopes": ["read"], "scope": "read",
+                "iss": "https://as.example.com", "aud": "https://api.example.com", "exp": 4_000_000_000_u64,
+            });
+            let mut response = Response::new(Bytes::from(answer.to_string()));
+            *response.status_mut() = StatusCode::from_u16(self.0).unwrap();
+            let field =
+                HeaderValue::from_str(&format!("Bearer error=\"{}\"", said.replace('"', ""))).unwrap();
+            response.headers_mut().insert("www-authenticate", field);
+            Box::pin(async { Ok(response) })
+        }
+    }
+
+    /// What a verifier prints, answers and logs, whatever the provider says. Returns the statuses.
+    fn assert_keeps_secrets<V: TokenVerifier + Clone + Debug + 'static>(
+        name: &str,
+        token: &str,
+        build: impl Fn(Echo) -> V,
+    ) -> Vec<u16> {
+        let status = |status| {
+            let verifier = build(Echo(status));
+            assert_clean(&debug(&verifier), SECRET, name);
+            let line = format!("Bearer {token}");
+            assert_keeps_secret(verifier.clone(), &[line.as_bytes()], SECRET);
+            assert_keeps_secret(verifier, &[line.as_bytes()], token).status.as_u16()
+        };
+        ANSWERS.into_iter().map(status).collect()
+    }
+
+    #[cfg(feature = "github")]
+    mod github {
+        use tower_bearer::GitHubVerifier;
+
+        use super::*;
+
+        const TOKEN: &str = "gho_S3cr3tCanary16C7e42F292c6912E7710c838347Ae178B4a";
+
+        #[test]
+        fn neither_the_secret_of_an_app_nor_the_token_is_printed() {
+            let builder = || GitHubVerifier::builder("app", SECRET);
+            assert_clean(&debug(&builder()), SECRET, "the builder");
+            let bound =
+                assert_keeps_secrets("GitHub", TOKEN, |echo| builder().http_client(echo).build().unwrap());
+            assert_eq!(bound, [200, 503, 503, 503, 401, 503, 503]);
+            let any = || GitHubVerifier::insecure_any_app();
+            let any = assert_keeps_secrets("any app", TOKEN, |echo| any().http_client(echo).build().unwrap());
+            assert_eq!(any[2], 401);
+        }
+
+        #[test]
+        fn a_secret_that_cannot_be_used_is_not_quoted() {
+            for builder in [
+                GitHubVerifier::builder("app", format!("{SECRET}\n")),
+                GitHubVerifier::builder("", SECRET),
+                GitHubVerifier::builder(format!("{SECRET}/.."), SECRET),
+                GitHubVerifier::builder("app", SECRET).api_url(format!("https://user:{SECRET}@h")),
+                GitHubVerifier::builder("app", SECRET).api_url(format!("https://h/?key={SECRET}")),
+                GitHubVerifier::builder("app", SECRET).api_version(format!("{SECRET}\n")),
+                GitHubVerifier::builder("app", SECRET).allowed_organizations([format!("{SECRET}/")]),
+            ] {
+                assert_clean(&everything_of(&builder.build().unwrap_err()), SECRET, "the error");
+            }
+        }
+
+        #[test]
+        fn an_address_of_the_api_is_printed_without_what_may_be_a_secret() {
+            for url in [format!("https://user:{SECRET}@h/api/v3"), format!("https://h/api/v3?key={SECRET}")] {
+                let builder = GitHubVerifier::builder("app", "secret-of-the-app").api_url(url);
+                assert_clean(&debug(&builder), SECRET, "the builder");
+            }
+        }
+    }
+
+    #[cfg(feature = "introspection")]
+    mod introspection {
+        use tower_bearer::IntrospectionVerifier;
+        use tower_bearer::verifier::{IntrospectionVerifierBuilder, TokenInfoVerifier, UserInfoVerifier};
+
+        use super::*;
+
+        fn builder() -> IntrospectionVerifierBuilder {
+            let builder = IntrospectionVerifier::builder("https://as.example.com", "https://api.example.com");
+            builder.endpoint(format!("https://as.example.com/introspect?key={SECRET}"))
+        }
+
+        fn credentials() -> Vec<(&'static str, IntrospectionVerifierBuilder)> {
+            vec![
+                ("basic", builder().client_secret_basic("app", SECRET)),
+                ("post", builder().client_secret_post("app", SECRET)),
+                ("bearer", builder().bearer_token(SECRET)),
+            ]
+        }
+
+        #[test]
+        fn neither_the_credentials_of_this_server_nor_the_token_is_printed() {
+            for (name, builder) in credentials() {
+                assert_clean(&debug(&builder), SECRET, name);
+                let build = |echo| builder.clone().http_client(echo).build().unwrap();
+                let statuses = assert_keeps_secrets(name, CANARY, build);
+                assert_eq!(statuses, [200, 503, 503, 503, 503, 503, 503], "{name}");
+            }
+        }
+
+        #[test]
+        fn credentials_that_cannot_be_used_are_not_quoted() {
+            for builder in [
+                builder().client_secret_basic("", SECRET),
+                builder().client_secret_basic(format!("{SECRET}\n"), SECRET),
+                builder().client_secret_post(format!("{SECRET} x"), SECRET),
+                builder().bearer_token(format!("{SECRET}\n")),
+                builder().client_secret_basic("app", SECRET).client_secret_post("app", SECRET),
+                builder().client_secret_basic("app", SECRET).endpoint(format!("https://user:{SECRET}@h/")),
+                builder().client_secret_basic("app", SECRET).endpoint(format!("http://h/?key={SECRET}")),
+            ] {
+                assert_clean(&everything_of(&builder.build().unwrap_err()), SECRET, "the error");
+            }
+        }
+
+        #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+        #[test]
+        fn a_private_key_and_what_it_signs_are_printed_nowhere() {
+            use tower_bearer::Algorithm;
+
+            let pem = include_str!("fixtures/rsa_private.pem");
+            let secret = pem.lines().nth(3).unwrap();
+            let builder = |pem: &str| builder().private_key_jwt("app", Algorithm::Rs256, pem);
+            assert_clean(&debug(&builder(pem)), secret, "the builder");
+            for status in ANSWERS {
+                let verifier = builder(pem).http_client(Echo(status)).build().unwrap();
+                assert_clean(&debug(&verifier), secret, "the verifier");
+                let line = format!("Bearer {CANARY}");
+                assert_keeps_secret(verifier.clone(), &[line.as_bytes()], CANARY);
+                assert_keeps_secret(verifier, &[line.as_bytes()], secret);
+            }
+            for (fault, damaged) in [
+                ("a public key", include_str!("fixtures/rsa_public.pem").to_owned()),
+                ("no end", pem.replace("-----END", "-----")),
+                ("no label", secret.to_owned()),
+            ] {
+                let built = builder(&damaged).http_client(Echo(200)).build();
+                let error = built.map_err(|error| everything_of(&error)).expect_err(fault);
+                assert_clean(&error, secret, "the error");
+            }
+        }
+
+        #[test]
+        fn a_provider_of_users_gets_the_token_and_nobody_else_does() {
+            let users = || {
+                let builder =
+                    UserInfoVerifier::builder("https://as.example.com").insecure_allow_any_audience();
+                builder
+                    .endpoint(format!("https://as.example.com/me?key={SECRET}"))
+                    .rejection(403, SECRET)
+                    .scopes_at("/scopes")
+            };
+            assert_clean(&debug(&users()), SECRET, "the builder");
+            let statuses =
+                assert_keeps_secrets("userinfo", CANARY, |echo| users().http_client(echo).build().unwrap());
+            // It repeats the address, and with it the text by which a token is rejected.
+            assert_eq!(statuses, [200, 503, 401, 401, 503, 503, 503]);
+            let google = || {
+                let builder = TokenInfoVerifier::builder("https://api.example.com");
+                builder.endpoint(format!("https://as.example.com/tokeninfo?key={SECRET}"))
+            };
+            assert_clean(&debug(&google()), SECRET, "the builder");
+            let statuses =
+                assert_keeps_secrets("tokeninfo", CANARY, |echo| google().http_client(echo).build().unwrap());
+            assert_eq!(statuses, [200, 503, 503, 503, 503, 503, 503]);
         }
     }
 }

@@ -8,10 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use tower_bearer::error::VerifyErrorKind;
-use tower_bearer::verifier::Verdict;
+use tower_bearer::verifier::{AnyOf, BoxVerifier, ByPrefix, Verdict};
 use tower_bearer::{AccessToken, BearerToken, CacheLayer, TokenVerifier, VerifyError};
 
 use common::block_on;
+
+/// It begins with a prefix, and has the form of a JWT that names `https://probe.example` as its issuer.
+const TOKEN: &str = "presented.eyJpc3MiOiJodHRwczovL3Byb2JlLmV4YW1wbGUifQ.signature";
 
 /// Records which of its methods was called, and answers so that every answer is told apart.
 #[derive(Clone)]
@@ -29,7 +32,8 @@ impl Probe {
     }
 
     fn good(name: &'static str) -> Self {
-        Self::new(name, Ok(AccessToken::verified().subject(name).build()))
+        let issuer = format!("https://{name}.example");
+        Self::new(name, Ok(AccessToken::verified().subject(name).issuer(issuer).build()))
     }
 
     fn blind(self) -> Self {
@@ -89,7 +93,7 @@ impl TokenVerifier for Probe {
 }
 
 fn token() -> BearerToken {
-    BearerToken::new("presented").unwrap()
+    BearerToken::new(TOKEN).unwrap()
 }
 
 fn last() -> AccessToken {
@@ -121,14 +125,16 @@ fn assert_each_forwards<W: TokenVerifier>(name: &str, wrapper: impl Fn() -> W, p
             !call.ends_with(".recognises") && (method == "generation" || !call.ends_with(".generation"))
         };
         let calls: Vec<_> = probe.calls().into_iter().filter(is_asked).collect();
-        assert_eq!(calls, [format!("probe.{method}")], "{name}");
+        // Who chooses by issuer has noted them when it was made.
+        let was_noted = method == "issuers" && name.contains("issuer") && calls.is_empty();
+        assert!(was_noted || calls == [format!("probe.{method}")], "{name}: {calls:?}");
     };
     assert_eq!(subject(&block_on(wrapper().verify(&token()))), "probe", "{name}");
-    asked("verify presented");
+    asked(&format!("verify {TOKEN}"));
     assert_eq!(subject(&wrapper().verify_now(&token(), noon()).unwrap()), "probe", "{name}");
-    asked("verify_now presented 43200");
+    asked(&format!("verify_now {TOKEN} 43200"));
     assert_eq!(subject(&block_on(wrapper().revalidate(&token(), &last()))), "probe", "{name}");
-    asked("revalidate presented last");
+    asked(&format!("revalidate {TOKEN} last"));
     assert_eq!(wrapper().generation(), 41, "{name}");
     asked("generation");
     assert_eq!(wrapper().issuers(), ["https://probe.example".into()], "{name}");
@@ -213,7 +219,7 @@ fn a_cache_does_not_ask_again_while_it_remembers_unless_it_has_to_verify_again()
         for _ in 0..2 {
             assert_eq!(subject(&cached.ask()[2]()), "probe");
             let calls = probe.calls().into_iter().filter(|call| call.contains("presented"));
-            assert_eq!(calls.collect::<Vec<_>>(), ["probe.revalidate presented last"]);
+            assert_eq!(calls.collect::<Vec<_>>(), [format!("probe.revalidate {TOKEN} last")]);
         }
     };
     for way in 0..3 {
@@ -243,6 +249,174 @@ fn every_wrapper_forwards_that_there_is_no_answer_yet() {
     ask(&|| Stranger.or(&probe).verify_now(&token(), noon()));
     ask(&|| probe.clone().cached(CacheLayer::new()).verify_now(&token(), noon()));
     assert!(probe.calls().iter().all(|call| !call.contains(".verify ")));
+}
+
+/// A wrapper around a member, which stands among strangers where there is room for them.
+type Wrap = fn(BoxVerifier) -> BoxVerifier;
+
+fn any_of<const N: usize>(members: [BoxVerifier; N]) -> AnyOf {
+    AnyOf::new(members).unwrap()
+}
+
+/// Every wrapper that this crate has, but the cache, which remembers.
+fn wrappers() -> Vec<(&'static str, Wrap)> {
+    let wrappers: Vec<(&'static str, Wrap)> = vec![
+        ("a box", |member| member.boxed()),
+        ("an arc", |member| Arc::new(member).boxed()),
+        ("the first of two", |member| member.or(Stranger).boxed()),
+        ("the last of two", |member| Stranger.or(member).boxed()),
+        ("the only one of a list", |member| any_of([member]).boxed()),
+        ("the only one of a list of all", |member| any_of([member]).ask_all().boxed()),
+        ("the first of a list", |member| any_of([member, Stranger.boxed()]).boxed()),
+        ("the middle of a list", |member| any_of([Stranger.boxed(), member, Stranger.boxed()]).boxed()),
+        ("the last of a list of all", |member| {
+            any_of([Stranger.boxed(), Stranger.boxed(), member]).ask_all().boxed()
+        }),
+        ("the only prefix", |member| ByPrefix::new([("presented", member)]).unwrap().boxed()),
+        ("the longest of three prefixes", |member| {
+            let members = [("p", Stranger.boxed()), ("presented.", member), ("x", Stranger.boxed())];
+            ByPrefix::new(members).unwrap().boxed()
+        }),
+        ("mapped claims", |member| member.map_claims(|token, _| token.claim("mapped", true)).boxed()),
+        ("a time limit", |member| member.timeout(Duration::from_secs(1)).boxed()),
+        #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+        ("the only issuer", |member| tower_bearer::verifier::ByIssuer::new([member]).unwrap().boxed()),
+        #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+        ("one of two issuers", |member| {
+            let members = [Probe::good("another").boxed(), member];
+            OfProbe(tower_bearer::verifier::ByIssuer::new(members).unwrap()).boxed()
+        }),
+    ];
+    wrappers
+}
+
+/// Leaves the other issuer and its generation out, so that what is left is what the probe says.
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+struct OfProbe(tower_bearer::verifier::ByIssuer);
+
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+impl TokenVerifier for OfProbe {
+    async fn verify(&self, token: &BearerToken) -> Verdict {
+        self.0.verify(token).await
+    }
+
+    fn verify_now(&self, token: &BearerToken, now: SystemTime) -> Option<Verdict> {
+        self.0.verify_now(token, now)
+    }
+
+    fn recognises(&self, token: &BearerToken) -> bool {
+        self.0.recognises(token)
+    }
+
+    async fn revalidate(&self, token: &BearerToken, last: &AccessToken) -> Verdict {
+        self.0.revalidate(token, last).await
+    }
+
+    fn generation(&self) -> u64 {
+        self.0.generation() - 41
+    }
+
+    fn issuers(&self) -> Vec<Arc<str>> {
+        let issuers = self.0.issuers();
+        assert_eq!(issuers.first().map(|issuer| &**issuer), Some("https://another.example"));
+        issuers.into_iter().skip(1).collect()
+    }
+}
+
+/// Each wrapper around a probe, and each around each other around it. What they asked while they were made is forgotten.
+fn assert_of_each_nesting(probe: &Probe, check: impl Fn(&str, &BoxVerifier)) {
+    for (inner, wrap) in wrappers() {
+        let once = wrap(probe.clone().boxed());
+        probe.calls();
+        check(inner, &once);
+        for (outer, wrap) in wrappers() {
+            let twice = wrap(once.clone());
+            probe.calls();
+            check(&format!("{outer} around {inner}"), &twice);
+        }
+    }
+}
+
+#[test]
+fn every_wrapper_around_every_other_forwards_all_six_methods() {
+    let probe = Probe::good("probe");
+    assert_of_each_nesting(&probe, |name, wrapper| assert_forwards(name, wrapper, &probe));
+}
+
+#[test]
+fn a_cache_around_every_wrapper_and_inside_it_forwards_all_six_methods() {
+    let probe = Probe::good("probe");
+    assert_of_each_nesting(&probe, |name, wrapper| {
+        let cached = || wrapper.clone().cached(CacheLayer::new());
+        assert_each_forwards(&format!("a cache around {name}"), cached, &probe);
+    });
+    for (name, wrap) in wrappers() {
+        let around = || {
+            let wrapper = wrap(probe.clone().cached(CacheLayer::new()).boxed());
+            probe.calls();
+            wrapper
+        };
+        assert_each_forwards(&format!("{name} around a cache"), around, &probe);
+        let between = || around().cached(CacheLayer::new());
+        assert_each_forwards(&format!("a cache around {name} around a cache"), between, &probe);
+    }
+}
+
+#[test]
+fn every_wrapper_around_every_other_forwards_that_it_does_not_recognise_a_token() {
+    let probe = Probe::good("probe").blind();
+    assert_of_each_nesting(&probe, |name, wrapper| {
+        assert_forwards_a_refusal(name, wrapper, &probe);
+        assert_forwards_a_refusal(name, &wrapper.clone().cached(CacheLayer::new()), &probe);
+    });
+}
+
+#[test]
+fn every_wrapper_around_every_other_forwards_that_there_is_no_answer_yet() {
+    let probe = Probe::good("probe").slow();
+    assert_of_each_nesting(&probe, |name, wrapper| {
+        assert!(wrapper.verify_now(&token(), noon()).is_none(), "{name}");
+        let calls: Vec<_> = probe.calls().into_iter().filter(|call| !call.ends_with(".recognises")).collect();
+        assert_eq!(calls, [format!("probe.verify_now {TOKEN} 43200")], "{name}");
+        assert_eq!(subject(&block_on(wrapper.verify(&token()))), "probe", "{name}");
+    });
+}
+
+#[test]
+fn every_wrapper_around_every_other_forwards_all_that_an_error_says() {
+    let cause = || std::io::Error::other("the cause");
+    for error in [
+        VerifyErrorKind::Expired.into(),
+        VerifyError::rejected(VerifyErrorKind::Claim).because(cause()),
+        VerifyError::not_mine(),
+        VerifyError::unavailable(cause()).retry_after(Duration::from_secs(7)),
+        VerifyError::misconfigured(cause()),
+    ] {
+        let probe = Probe::new("probe", Err(error.clone()));
+        let said = |error: &VerifyError| {
+            let cause = std::error::Error::source(error).map(ToString::to_string);
+            (error.kind(), error.is_misconfigured(), error.retry_delay(), cause)
+        };
+        assert_of_each_nesting(&probe, |name, wrapper| {
+            for verdict in wrapper.ask() {
+                assert_eq!(said(&verdict().unwrap_err()), said(&error), "{name}");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_list_and_a_choice_of_prefixes_say_what_all_their_members_say() {
+    let (a, b) = (Probe::good("a"), Probe::good("b"));
+    let members = || [a.clone().boxed(), b.clone().boxed(), a.clone().boxed(), Stranger.boxed()];
+    let prefixes = ByPrefix::new(["pre", "presented", "presented.", "x"].into_iter().zip(members())).unwrap();
+    for wrapper in [any_of(members()).boxed(), any_of(members()).ask_all().boxed(), prefixes.boxed()] {
+        assert_eq!(wrapper.generation(), 3 * 41);
+        let mut issuers = wrapper.issuers();
+        issuers.sort();
+        assert_eq!(issuers, ["https://a.example".into(), "https://b.example".into()], "each once");
+        assert!(wrapper.recognises(&token()));
+    }
 }
 
 #[test]

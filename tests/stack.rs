@@ -1611,7 +1611,7 @@ mod providers {
     use std::fmt;
 
     use bytes::Bytes;
-    use http::{Response, StatusCode};
+    use http::{HeaderMap, Response, StatusCode};
     use serde_json::json;
     use tower_bearer::client::{AnswerFuture, HttpClient, Limits};
     use tower_bearer::testing::{TestClock, TestIssuer};
@@ -1735,8 +1735,10 @@ mod providers {
 
     #[tokio::test]
     async fn a_token_that_its_owner_refuses_or_cannot_judge_is_shown_to_nobody_else() {
+        let said = Bytes::from_static(br#"{"message":"Not Found"}"#);
+        let not_found = Reply::Document(StatusCode::NOT_FOUND, HeaderMap::new(), said);
         for (github_says, introspection_says, of_github, of_introspection) in [
-            (Reply::status(404), Reply::document(r#"{"active":false}"#), 401, 401),
+            (not_found, Reply::document(r#"{"active":false}"#), 401, 401),
             (Reply::status(500), Reply::status(500), 503, 503),
             (Reply::Fails, Reply::Fails, 503, 503),
             (Reply::status(401), Reply::status(401), 503, 503),

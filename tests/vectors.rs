@@ -23,7 +23,7 @@ use tower_bearer::verifier::JwtVerifierBuilder;
 use tower_bearer::{AccessToken, Algorithm, AuthLayer, BearerToken, JwtVerifier};
 
 const JWKS_URI: &str = "https://issuer.example.com/jwks";
-/// Needs a verifier of several issuers, which is not there yet.
+/// Needs a verifier of several issuers: it is run with the tests of those.
 const NOT_RUN: [&str; 1] = ["F152-multi-issuer-ssrf"];
 /// Wrong in nothing but the key or the signature, although they stand in the group of headers: keys may be fetched.
 const FOREIGN_KEY: [&str; 5] = [

@@ -73,7 +73,7 @@ impl ByIssuer {
         let payload = Jws::parse_jwt(token.as_bytes()).ok()?.payload().ok()?;
         let issuer = claims::issuer(&payload)?;
         let (issuer, member) = self.members.by_issuer.get_key_value(&*issuer)?;
-        Some((issuer, member))
+        member.recognises(token).then_some((issuer, member))
     }
 }
 
@@ -101,7 +101,7 @@ impl TokenVerifier for ByIssuer {
     }
 
     fn recognises(&self, token: &BearerToken) -> bool {
-        self.member(token).is_some_and(|(_, member)| member.recognises(token))
+        self.member(token).is_some()
     }
 
     async fn revalidate(&self, token: &BearerToken, last: &AccessToken) -> Verdict {

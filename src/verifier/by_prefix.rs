@@ -50,7 +50,8 @@ impl ByPrefix {
 
     fn member(&self, token: &BearerToken) -> Option<&BoxVerifier> {
         let is_of = |prefix: &str| token.as_bytes().starts_with(prefix.as_bytes());
-        self.members.iter().find(|(prefix, _)| is_of(prefix)).map(|(_, member)| member)
+        let member = self.members.iter().find(|(prefix, _)| is_of(prefix)).map(|(_, member)| member);
+        member.filter(|member| member.recognises(token))
     }
 }
 
@@ -70,7 +71,7 @@ impl TokenVerifier for ByPrefix {
     }
 
     fn recognises(&self, token: &BearerToken) -> bool {
-        self.member(token).is_some_and(|member| member.recognises(token))
+        self.member(token).is_some()
     }
 
     async fn revalidate(&self, token: &BearerToken, last: &AccessToken) -> Verdict {

@@ -253,7 +253,6 @@ impl fmt::Debug for GitHubVerifierBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GitHubVerifierBuilder")
             .field("client", &self.app.as_ref().map(|(client, _)| client))
-            .field("api_url", &self.api_url)
             .finish_non_exhaustive()
     }
 }

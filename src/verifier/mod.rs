@@ -169,7 +169,7 @@ pub trait TokenVerifier: Send + Sync {
     ///
     /// A cache asks this way before and after the time to live of an entry has ended. `last` is what was vouched for; what
     /// the verifier noted in its [`validator`](AccessToken::validator) goes with it. For an unchanged answer, return a clone
-    /// of `last`.
+    /// of `last`. In a chain another member may have vouched for it: what this verifier noted says whether it did.
     ///
     /// Default: [`verify`](Self::verify).
     fn revalidate(&self, token: &BearerToken, last: &AccessToken) -> impl Future<Output = Verdict> + Send {

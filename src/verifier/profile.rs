@@ -22,10 +22,18 @@ pub(super) struct Profile {
     pub(super) subject: String,
     pub(super) client: Option<String>,
     pub(super) scopes: Option<String>,
-    pub(super) expiry: Option<String>,
+    pub(super) expiry: Option<(String, Expiry)>,
     /// None: any.
     pub(super) audience: Option<(String, Vec<String>)>,
     pub(super) leeway: Duration,
+}
+
+/// How an answer says when a token ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Expiry {
+    Date,
+    /// In so many seconds; a token without ends when its issuer says so.
+    Lifetime,
 }
 
 impl Profile {
@@ -36,33 +44,58 @@ impl Profile {
         let bad = |text: &'static str| VerifyError::unavailable(text);
         let value: Value = serde_json::from_slice(answer.body()).map_err(VerifyError::unavailable)?;
         let at = |place: &str| value.pointer(place).filter(|value| !value.is_null());
-        let subject =
-            at(&self.subject).map(name).ok_or_else(|| bad("the answer does not say who it is about"))?;
-        let subject = subject.ok_or_else(|| bad("the answer names nobody whom we could know again"))?;
         let audiences = self.audiences(&value)?;
-        let mut vouched = AccessToken::verified()
+        let subject = match at(&self.subject) {
+            Some(subject) => {
+                name(subject).ok_or_else(|| bad("the answer names nobody whom we could know again"))?
+            }
+            // The answer is what it should be, and the token says too little.
+            None if self.audience.is_some() => return Err(VerifyErrorKind::Claim.into()),
+            None => return Err(bad("the answer does not say who it is about")),
+        };
+        let client = self.client.as_deref().and_then(at).map(name);
+        let client = client.map(|client| client.ok_or_else(|| bad("the client of the answer has no name")));
+        let scopes = self.scopes.as_deref().and_then(at).map(scopes);
+        let scopes = scopes.map(|scopes| scopes.ok_or_else(|| bad("the scopes of the answer are no list")));
+        let (client, scopes) = (client.transpose()?, scopes.transpose()?.unwrap_or_default());
+        let is_token = |name: &str| answered_claims::repeats(name, token.as_str());
+        let mut names =
+            audiences.iter().chain([&subject]).chain(&client).map(String::as_str).chain(scopes.iter());
+        let repeats = names.any(is_token);
+        drop(names);
+        if repeats {
+            return Err(bad("the answer repeats the token where a name belongs"));
+        }
+        let expires_at = self.end(&value, answer.received_at)?;
+        let vouched = AccessToken::verified()
             .issuer(Arc::clone(&self.issuer))
             .subject(subject)
             .audiences(audiences)
+            .scopes(scopes)
             .leeway(self.leeway)
             .claims(answered_claims::claims(answer.body(), token.as_str()));
-        if let Some(client) = self.client.as_deref().and_then(at) {
-            vouched =
-                vouched.client(name(client).ok_or_else(|| bad("the client of the answer has no name"))?);
-        }
-        if let Some(list) = self.scopes.as_deref().and_then(at) {
-            vouched =
-                vouched.scopes(scopes(list).ok_or_else(|| bad("the scopes of the answer are no list"))?);
-        }
-        if let Some(place) = &self.expiry {
-            let end =
-                at(place).and_then(date).ok_or_else(|| bad("the answer does not say when the token ends"))?;
-            if end.checked_add(self.leeway).is_none_or(|end| answer.received_at >= end) {
-                return Err(VerifyErrorKind::Expired.into());
+        let vouched = client.into_iter().fold(vouched, |token, client| token.client(client));
+        Ok(expires_at.into_iter().fold(vouched, |token, at| token.expires_at(at)).build())
+    }
+
+    /// When the token ends, if the answer says so.
+    fn end(&self, answer: &Value, now: SystemTime) -> Result<Option<SystemTime>, VerifyError> {
+        let Some((place, form)) = &self.expiry else { return Ok(None) };
+        let value = answer.pointer(place).filter(|value| !value.is_null());
+        let end = match (form, value) {
+            (Expiry::Date, value) => value.and_then(date),
+            // Some tokens never end.
+            (Expiry::Lifetime, None) => return Ok(None),
+            (Expiry::Lifetime, Some(value)) => {
+                value.as_u64().and_then(|seconds| now.checked_add(Duration::from_secs(seconds)))
             }
-            vouched = vouched.expires_at(end);
+        };
+        let bad = || VerifyError::unavailable("the answer does not say when the token ends");
+        let end = end.ok_or_else(bad)?;
+        match end.checked_add(self.leeway).is_none_or(|end| now >= end) {
+            true => Err(VerifyErrorKind::Expired.into()),
+            false => Ok(Some(end)),
         }
-        Ok(vouched.build())
     }
 
     /// For whom the token is, if that is one of those whom we expect.

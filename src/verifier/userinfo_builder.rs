@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::parties;
-use super::profile::{Profile, is_pointer};
+use super::profile::{Expiry, Profile, is_pointer};
 use super::userinfo::{Inner, UserInfoVerifier};
 use crate::address::Address;
 use crate::discovery::Issuer;
@@ -29,7 +29,7 @@ pub struct UserInfoVerifierBuilder {
     subject: String,
     client: Option<String>,
     scopes: Option<String>,
-    expiry: Option<String>,
+    expiry: Option<(String, Expiry)>,
     audience: Option<(String, Vec<String>)>,
     any_audience: bool,
     rejection: Option<(u16, String)>,
@@ -85,7 +85,14 @@ impl UserInfoVerifierBuilder {
     /// Where the answer says when the token ends, in seconds since 1970 or as a date of RFC 3339; it then has to. Default: nowhere,
     /// and a cache asks again at the end of its time to live.
     pub fn expiry_at(mut self, place: impl Into<String>) -> Self {
-        self.expiry = Some(place.into());
+        self.expiry = Some((place.into(), Expiry::Date));
+        self
+    }
+
+    /// Where the answer says for how many seconds the token is still good; a token for which it does not say that has no end. In place
+    /// of [`expiry_at`](Self::expiry_at). Default: nowhere.
+    pub fn expires_in_at(mut self, place: impl Into<String>) -> Self {
+        self.expiry = Some((place.into(), Expiry::Lifetime));
         self
     }
 
@@ -161,7 +168,7 @@ impl UserInfoVerifierBuilder {
             ("subject_at", Some(&self.subject)),
             ("client_at", self.client.as_ref()),
             ("scopes_at", self.scopes.as_ref()),
-            ("expiry_at", self.expiry.as_ref()),
+            ("expiry_at", self.expiry.as_ref().map(|(place, _)| place)),
             ("audience_at", audience),
         ] {
             if place.is_some_and(|place| !is_pointer(place)) {

@@ -837,7 +837,7 @@ fn google_vouches_for_tokens_of_our_clients_alone() {
         ("asked for by another", json!({ "azp": OTHER }), "good", "good"),
         ("no azp", json!({ "azp": null }), "good", "good"),
         ("without openid", json!({ "sub": null }), "claim", "claim"),
-        ("without openid, of somebody else", json!({ "sub": null, "aud": "x" }), "claim", "claim"),
+        ("without openid, of somebody else", json!({ "sub": null, "aud": "x" }), "audience", "audience"),
         ("an empty subject", json!({ "sub": "" }), "unavailable", "unavailable"),
         ("a subject of a wrong type", json!({ "sub": ["x"] }), "unavailable", "unavailable"),
         ("an end as a number", json!({ "exp": START + 60 }), "good", "good"),
@@ -901,7 +901,7 @@ fn google_rejects_by_400_and_the_words_for_it_and_by_nothing_else() {
         ("404", json_of(404, invalid), "unavailable"),
         ("429", json_of(429, invalid), "unavailable"),
         ("500", json_of(500, invalid), "unavailable"),
-        ("200 with an error", Reply::document(invalid), "claim"),
+        ("200 with an error", Reply::document(invalid), "audience"),
         ("200 of a page", page(200), "unavailable"),
         ("200 of nothing", Reply::document(""), "unavailable"),
         (

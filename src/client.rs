@@ -12,6 +12,8 @@ use http::{Request, Response};
 use crate::error::VerifyError;
 
 #[cfg(feature = "reqwest")]
+mod public_addresses;
+#[cfg(feature = "reqwest")]
 mod reqwest;
 
 #[cfg(feature = "reqwest")]

@@ -25,7 +25,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tower_bearer::client::{HttpClient, Limits, ReqwestClient};
-use tower_bearer::error::VerifyErrorKind;
+use tower_bearer::error::{BuildErrorKind, VerifyErrorKind};
 use tower_bearer::testing::{TestClock, TestIssuer};
 use tower_bearer::{JwtVerifier, VerifyError};
 
@@ -519,6 +519,34 @@ const PROXY_VARIABLES: [&str; 6] =
     ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
 /// Tells this test binary that it was started by itself, and which address to ask.
 const ASK: &str = "TOWER_BEARER_TEST_ASK";
+
+#[tokio::test]
+async fn with_the_protection_on_nothing_is_sent_to_this_machine_or_to_a_private_network() {
+    let protected = ReqwestClient::builder().ssrf_protection().build().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // As a browser would read them, too: in one number, in hexadecimal, in octal, with parts left out.
+    let ways = "127.0.0.1 localhost LOCALHOST. [::1] [::ffff:127.0.0.1] [64:ff9b::7f00:1] [2002:7f00:1::] 2130706433 \
+        0x7f000001 0177.0.0.1 127.1 10.0.0.1 169.254.169.254 192.168.0.1 0.0.0.0";
+    for host in ways.split_whitespace() {
+        let answer = get(&protected, &format!("http://{host}:{port}/latest/meta-data")).await;
+        assert!(answer.is_err_and(|error| error.kind() == VerifyErrorKind::Unavailable), "{host}");
+    }
+    let nobody = tokio::time::timeout(Duration::from_millis(20), listener.accept()).await;
+    assert!(nobody.is_err(), "somebody connected");
+    // Without it they are hosts like all others.
+    let (client, limits) = (client(), Limits::new(Duration::from_millis(50), 10));
+    let url = format!("http://127.0.0.1:{port}/");
+    let (answer, accepted) = tokio::join!(get_within(&client, &url, limits), listener.accept());
+    assert!(answer.is_err() && accepted.is_ok());
+}
+
+#[test]
+fn the_protection_excludes_a_proxy_that_would_resolve_names_by_itself() {
+    let error =
+        ReqwestClient::builder().ssrf_protection().proxy("http://127.0.0.1:3128").build().unwrap_err();
+    assert_eq!((error.setting(), error.kind()), ("ssrf_protection", BuildErrorKind::Conflict));
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_only_the_environment_names_is_not_used() {

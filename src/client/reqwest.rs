@@ -1,6 +1,7 @@
 //! The adapter to reqwest.
 
 use std::error::Error;
+use std::net::IpAddr;
 use std::time::Duration;
 use std::{fmt, io, iter};
 
@@ -10,6 +11,7 @@ use http::{Request, Response};
 use reqwest::{Certificate, Client, ClientBuilder, Proxy, redirect, retry};
 use tokio::runtime::Handle;
 
+use super::public_addresses::{PublicOnly, is_public, not_public};
 use super::{AnswerFuture, HttpClient, Limits};
 use crate::deadline::within;
 use crate::error::{BuildError, BuildErrorKind, VerifyError};
@@ -35,6 +37,7 @@ pub struct ReqwestClient {
     max_body: usize,
     first_byte_timeout: Duration,
     timeout: Duration,
+    public_only: bool,
 }
 
 impl ReqwestClient {
@@ -52,6 +55,7 @@ impl ReqwestClient {
         ReqwestClientBuilder {
             certificates: Vec::new(),
             proxy: None,
+            public_only: false,
             user_agent: USER_AGENT.to_owned(),
             connect_timeout: CONNECT_TIMEOUT,
             first_byte_timeout: MAX_TIMEOUT,
@@ -77,6 +81,12 @@ impl ReqwestClient {
         max_body: usize,
     ) -> Result<Response<Bytes>, VerifyError> {
         let request = reqwest::Request::try_from(request).map_err(unavailable)?;
+        // A name is for the resolver to judge. As the URL has it, an address has one form only.
+        let host = request.url().host_str().unwrap_or_default();
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        if self.public_only && address.is_ok_and(|address| !is_public(address)) {
+            return Err(VerifyError::unavailable(not_public()));
+        }
         let late = || VerifyError::unavailable("no answer began within the time limit");
         let began = within(self.first_byte_timeout, self.begin(request)).await.ok_or_else(late)?;
         let mut answer = began.map_err(unavailable)?;
@@ -158,6 +168,7 @@ fn unavailable(error: reqwest::Error) -> VerifyError {
 pub struct ReqwestClientBuilder {
     certificates: Vec<Vec<u8>>,
     proxy: Option<String>,
+    public_only: bool,
     user_agent: String,
     connect_timeout: Duration,
     first_byte_timeout: Duration,
@@ -184,6 +195,17 @@ impl ReqwestClientBuilder {
     /// `https` goes through it as a tunnel: it learns the names of the hosts, not the content.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(url.into());
+        self
+    }
+
+    /// Connects to hosts on the public internet only: not to this machine, to private networks or to the metadata service of a
+    /// cloud, in whatever form the address is written, and whatever a name resolves to. The address that was judged is the one that
+    /// is connected to. Excludes a [`proxy`](Self::proxy), which resolves names by itself.
+    ///
+    /// Default: any host. All addresses come from the configuration, or from the metadata of an issuer that is configured; this is for
+    /// a server whose issuers are configured by others.
+    pub fn ssrf_protection(mut self) -> Self {
+        self.public_only = true;
         self
     }
 
@@ -229,6 +251,7 @@ impl ReqwestClientBuilder {
     ///   [`OutOfRange`](BuildErrorKind::OutOfRange)
     /// - a certificate cannot be read: [`InvalidKey`](BuildErrorKind::InvalidKey)
     /// - the proxy is not an `http` or `https` URL of a host alone: [`InvalidUrl`](BuildErrorKind::InvalidUrl)
+    /// - a proxy together with [`ssrf_protection`](Self::ssrf_protection): [`Conflict`](BuildErrorKind::Conflict)
     /// - the user agent cannot be sent: [`InvalidText`](BuildErrorKind::InvalidText)
     /// - TLS cannot be set up, usually for want of trusted root certificates: [`Tls`](BuildErrorKind::Tls)
     pub fn build(self) -> Result<ReqwestClient, BuildError> {
@@ -244,6 +267,9 @@ impl ReqwestClientBuilder {
         if self.max_body == 0 {
             return Err(BuildError::new("max_body", BuildErrorKind::OutOfRange));
         }
+        if self.public_only && self.proxy.is_some() {
+            return Err(BuildError::new("ssrf_protection", BuildErrorKind::Conflict));
+        }
         if self.user_agent.is_empty() || http::HeaderValue::from_str(&self.user_agent).is_err() {
             return Err(BuildError::new("user_agent", BuildErrorKind::InvalidText));
         }
@@ -254,6 +280,7 @@ impl ReqwestClientBuilder {
             max_body: self.max_body,
             first_byte_timeout: self.first_byte_timeout,
             timeout: self.timeout,
+            public_only: self.public_only,
         })
     }
 
@@ -275,6 +302,9 @@ impl ReqwestClientBuilder {
                 return Err(BuildError::new("add_root_certificates", BuildErrorKind::InvalidKey));
             }
             client = client.tls_certs_merge(certificates);
+        }
+        if self.public_only {
+            client = client.dns_resolver(PublicOnly);
         }
         if let Some(proxy) = &self.proxy {
             client = client.proxy(checked_proxy(proxy)?);

@@ -113,11 +113,6 @@ mod endpoint;
     allow(dead_code, reason = "each verifier uses a part of it")
 )]
 mod freshness;
-#[cfg(any(
-    feature = "github",
-    feature = "introspection",
-    all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))
-))]
 #[cfg_attr(
     not(all(
         feature = "github",

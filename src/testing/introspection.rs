@@ -8,14 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::Request;
 use serde_json::{Map, Value, json};
 
-use super::fault::Fault;
 use super::introspection_answers::{Introspection, Known, form};
 use super::opaque::alphanumeric;
 use super::server::Server;
-use super::traffic::Traffic;
+use super::traffic::{Traffic, traffic_methods};
 use crate::clock::{Clock, SystemClock};
 
 const CLIENT_ID: &str = "test-resource-server";
@@ -151,69 +149,7 @@ impl TestIntrospection {
     }
 }
 
-impl TestIntrospection {
-    /// Makes every answer late by that time. It is decided when the request arrives.
-    ///
-    /// Default: zero.
-    pub fn latency(&self, span: Duration) {
-        self.inner.traffic.set_latency(span);
-    }
-
-    /// Disturbs every request from now on.
-    pub fn fail(&self, fault: Fault) {
-        self.inner.traffic.fail("", fault);
-    }
-
-    /// Disturbs that many requests, after those that were announced before. What [`fail`](Self::fail) said holds again
-    /// then.
-    pub fn fail_times(&self, fault: Fault, times: u64) {
-        self.inner.traffic.fail_times(fault, times);
-    }
-
-    /// Disturbs every request whose path starts with a prefix. The longest prefix decides.
-    pub fn fail_at(&self, path_prefix: &str, fault: Fault) {
-        self.inner.traffic.fail(path_prefix, fault);
-    }
-
-    /// Ends all faults. The latency stays.
-    pub fn recover(&self) {
-        self.inner.traffic.recover();
-    }
-
-    /// Goes down: requests are not answered from now on, their connections are closed instead.
-    pub fn stop(&self) {
-        self.server.stop();
-    }
-
-    /// Comes back, at the same address.
-    pub fn restart(&self) {
-        self.server.restart();
-    }
-
-    /// How many requests there were, disturbed ones included.
-    #[must_use]
-    pub fn requests(&self) -> u64 {
-        self.inner.traffic.requests("")
-    }
-
-    /// How many requests there were whose path starts with a prefix.
-    #[must_use]
-    pub fn requests_to(&self, path_prefix: &str) -> u64 {
-        self.inner.traffic.requests(path_prefix)
-    }
-
-    /// The latest request. None before the first.
-    #[must_use]
-    pub fn last_request(&self) -> Option<Request<Bytes>> {
-        self.inner.traffic.last()
-    }
-
-    /// The latest thousand requests, the oldest first.
-    #[must_use]
-    pub fn requests_log(&self) -> Vec<Request<Bytes>> {
-        self.inner.traffic.log()
-    }
-}
+traffic_methods!(TestIntrospection);
 
 impl fmt::Debug for TestIntrospection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -104,3 +104,74 @@ impl Traffic {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// What every fake can be told and asked; it has its traffic in `inner`, and a `server`.
+macro_rules! traffic_methods {
+    ($fake:ty) => {
+        impl $fake {
+            /// Makes every answer late by that time. It is decided when the request arrives.
+            ///
+            /// Default: zero.
+            pub fn latency(&self, span: std::time::Duration) {
+                self.inner.traffic.set_latency(span);
+            }
+
+            /// Disturbs every request from now on.
+            pub fn fail(&self, fault: $crate::testing::Fault) {
+                self.inner.traffic.fail("", fault);
+            }
+
+            /// Disturbs that many requests, after those that were announced before. What [`fail`](Self::fail) said holds again
+            /// then.
+            pub fn fail_times(&self, fault: $crate::testing::Fault, times: u64) {
+                self.inner.traffic.fail_times(fault, times);
+            }
+
+            /// Disturbs every request whose path starts with a prefix. The longest prefix decides.
+            pub fn fail_at(&self, path_prefix: &str, fault: $crate::testing::Fault) {
+                self.inner.traffic.fail(path_prefix, fault);
+            }
+
+            /// Ends all faults. The latency stays.
+            pub fn recover(&self) {
+                self.inner.traffic.recover();
+            }
+
+            /// Goes down: requests are not answered from now on, their connections are closed instead.
+            pub fn stop(&self) {
+                self.server.stop();
+            }
+
+            /// Comes back, at the same address.
+            pub fn restart(&self) {
+                self.server.restart();
+            }
+
+            /// How many requests there were, disturbed ones included.
+            #[must_use]
+            pub fn requests(&self) -> u64 {
+                self.inner.traffic.requests("")
+            }
+
+            /// How many requests there were whose path starts with a prefix.
+            #[must_use]
+            pub fn requests_to(&self, path_prefix: &str) -> u64 {
+                self.inner.traffic.requests(path_prefix)
+            }
+
+            /// The latest request. None before the first.
+            #[must_use]
+            pub fn last_request(&self) -> Option<http::Request<bytes::Bytes>> {
+                self.inner.traffic.last()
+            }
+
+            /// The latest thousand requests, the oldest first.
+            #[must_use]
+            pub fn requests_log(&self) -> Vec<http::Request<bytes::Bytes>> {
+                self.inner.traffic.log()
+            }
+        }
+    };
+}
+
+pub(super) use traffic_methods;

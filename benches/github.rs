@@ -2,8 +2,8 @@
 //!
 //!     cargo bench --bench github --all-features
 //!
-//! Three ways: two calls for each request, as the Python original makes them; one call for each; the cache. A burst of a thousand
-//! first requests comes last. Medians are printed, and the calls that GitHub saw.
+//! Three ways: two calls for each request, as the Python original makes them; one call for each; the cache. A burst of
+//! a thousand first requests comes last. Medians are printed, and the calls that GitHub saw.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -32,7 +32,8 @@ impl TokenVerifier for Twice {
     }
 }
 
-/// The first request, and the median of those after it. The verdict is the service's whole cost here: the handler does nothing.
+/// The first request, and the median of those after it. The verdict is the service's whole cost here: the handler does
+/// nothing.
 async fn sequence(github: &TestGitHub, name: &str, verifier: &impl TokenVerifier, token: &BearerToken) {
     let before = github.requests();
     let mut times = Vec::new();

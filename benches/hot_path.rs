@@ -3,7 +3,8 @@
 //!     cargo bench --bench hot_path --all-features
 //!
 //! The limit is what nobody can do without: the bare service, a digest of the token, one insert into empty extensions,
-//! one reading of each clock; as the sum of its pieces, and in one go, where the processor overlaps them. Instructions do not depend on the machine's mood; `benches/instructions.sh` counts them.
+//! one reading of each clock; as the sum of its pieces, and in one go, where the processor overlaps them. Instructions
+//! do not depend on the machine's mood; `benches/instructions.sh` counts them.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

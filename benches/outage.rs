@@ -3,9 +3,10 @@
 //!     cargo bench --bench outage --all-features          # an outage of 60 seconds
 //!     cargo bench --bench outage --all-features -- 5     # of another length
 //!
-//! For half of the outage the provider closes every connection, for the other half it hangs. One request in ten brings a good
-//! token that is not known yet. It fails if a known token is not served, if the provider is asked about more than 64 tokens at a
-//! time, if memory grows by more than 16 MiB, or if an unknown token is not served again within 2 seconds. Linux only.
+//! For half of the outage the provider closes every connection, for the other half it hangs. One request in ten brings
+//! a good token that is not known yet. It fails if a known token is not served, if the provider is asked about more
+//! than 64 tokens at a time, if memory grows by more than 16 MiB, or if an unknown token is not served again within 2
+//! seconds. Linux only.
 #![allow(clippy::print_stdout, reason = "a benchmark talks")]
 
 use std::error::Error;

@@ -2,8 +2,8 @@
 //!
 //!     cargo run --example github --all-features
 //!
-//! Asks a GitHub on this machine that takes 300 ms for each answer. With the id and secret of an OAuth app of yours and a token
-//! that it was given, it asks the real one:
+//! Asks a GitHub on this machine that takes 300 ms for each answer. With the id and secret of an OAuth app of yours and
+//! a token that it was given, it asks the real one:
 //!
 //!     GITHUB_CLIENT_ID=… GITHUB_CLIENT_SECRET=… GITHUB_TOKEN=gho_… cargo run --example github --all-features
 #![allow(clippy::print_stdout, reason = "an example talks to whoever runs it")]

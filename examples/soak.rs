@@ -3,8 +3,8 @@
 //!     cargo run --release --example soak              # ten million tokens
 //!     cargo run --release --example soak -- 100000    # another number
 //!
-//! It fails if the process grew by more than 64 MiB, if a thousand more caches leave more than 1 MiB behind, or if anything
-//! is left under way. Linux only.
+//! It fails if the process grew by more than 64 MiB, if a thousand more caches leave more than 1 MiB behind, or if
+//! anything is left under way. Linux only.
 #![allow(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
 use std::error::Error;

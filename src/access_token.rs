@@ -141,7 +141,8 @@ impl AccessToken {
 
     /// Whether the token is past its expiry plus the leeway of the verifier that vouched for it.
     ///
-    /// The moment of expiry itself is past it ([RFC 7519 §4.1.4](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.4)).
+    /// The moment of expiry itself is past it ([RFC 7519
+    /// §4.1.4](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.4)).
     #[must_use]
     #[inline]
     pub fn is_expired(&self, now: SystemTime) -> bool {
@@ -157,8 +158,8 @@ impl AccessToken {
         self.inner.not_before
     }
 
-    /// Whether a verdict of some time ago may still be given: not after the expiry, which needs the verifier's leeway, and
-    /// not before the beginning.
+    /// Whether a verdict of some time ago may still be given: not after the expiry, which needs the verifier's leeway,
+    /// and not before the beginning.
     #[inline]
     pub(crate) fn is_current(&self, now: SystemTime) -> bool {
         let has_begun = |at: SystemTime| at.checked_sub(self.inner.leeway).is_none_or(|from| from <= now);
@@ -171,8 +172,8 @@ impl AccessToken {
         self.inner.validator.as_deref()
     }
 
-    /// To whom the token belongs. None if it names neither a subject nor a client, or is about a user whom it does not name:
-    /// such a token must not own anything.
+    /// To whom the token belongs. None if it names neither a subject nor a client, or is about a user whom it does not
+    /// name: such a token must not own anything.
     #[must_use]
     pub fn principal(&self) -> Option<Principal<'_>> {
         let issuer = self.issuer();
@@ -358,8 +359,8 @@ impl AccessTokenBuilder {
         self
     }
 
-    /// Notes something by which an unchanged answer is recognised, an `ETag` for example. A cache hands it back with the
-    /// token to [`TokenVerifier::revalidate`](crate::TokenVerifier::revalidate).
+    /// Notes something by which an unchanged answer is recognised, an `ETag` for example. A cache hands it back with
+    /// the token to [`TokenVerifier::revalidate`](crate::TokenVerifier::revalidate).
     pub fn validator(mut self, validator: impl Into<Box<str>>) -> Self {
         self.inner.validator = Some(validator.into());
         self
@@ -371,7 +372,8 @@ impl AccessTokenBuilder {
         self
     }
 
-    /// Adds a claim. What the other setters say, such as the subject, is not among the claims unless it is added here too.
+    /// Adds a claim. What the other setters say, such as the subject, is not among the claims unless it is added here
+    /// too.
     pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.claims.insert(name.into(), value.into());
         self

@@ -74,8 +74,8 @@ impl BearerToken {
         digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Takes the credential out of a request: steps 1 to 3, without looking at the characters of the token. Returns its place
-    /// too, for [`put_back`](Self::put_back).
+    /// Takes the credential out of a request: steps 1 to 3, without looking at the characters of the token. Returns its
+    /// place too, for [`put_back`](Self::put_back).
     #[inline]
     pub(crate) fn take(headers: &mut HeaderMap) -> Result<(Self, &mut HeaderValue), Rejection> {
         // RFC 9110 §5.3: not a list field, so that no line may win over another. Most requests have no field twice.

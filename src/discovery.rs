@@ -6,8 +6,8 @@
 //! 2. `/.well-known/oauth-authorization-server` before the path of the issuer
 //! 3. `/.well-known/openid-configuration` before the path of the issuer
 //!
-//! A document counts if its `issuer` is the configured one, byte for byte; otherwise the next place is looked at, unless
-//! the host gives no answer or is busy (429, 503).
+//! A document counts if its `issuer` is the configured one, byte for byte; otherwise the next place is looked at,
+//! unless the host gives no answer or is busy (429, 503).
 //!
 //! [OpenID Connect Discovery §4]: https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig
 //! [RFC 8414 §3.1]: https://www.rfc-editor.org/rfc/rfc8414#section-3.1

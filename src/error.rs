@@ -308,8 +308,8 @@ pub enum BuildErrorKind {
     InvalidKey,
     /// The value has characters that do not belong there.
     InvalidText,
-    /// The value is not an absolute URL of a valid host and port, or has what does not belong there: user information, a
-    /// fragment, dot segments; for an issuer to discover a query, for a proxy a path.
+    /// The value is not an absolute URL of a valid host and port, or has what does not belong there: user information,
+    /// a fragment, dot segments; for an issuer to discover a query, for a proxy a path.
     InvalidUrl,
     /// Something needed is not there.
     Missing,

@@ -1,8 +1,8 @@
 //! Reads JSON strictly: UTF-8, unique member names, bounded depth, nothing around the value.
 //!
 //! Two parsers must never disagree on what a token says ([RFC 7515 §4], [RFC 7519 §4], [RFC 8725 §2.4]), so whatever is
-//! ambiguous is refused here: repeated names (also when one is spelled with escapes), lone surrogates, numbers of 10^308
-//! and more, where doubles end. Nesting is at most 64 deep, an object has at most 500 members.
+//! ambiguous is refused here: repeated names (also when one is spelled with escapes), lone surrogates, numbers of
+//! 10^308 and more, where doubles end. Nesting is at most 64 deep, an object has at most 500 members.
 //!
 //! A value is kept as the text it came in; nothing is converted before somebody asks for it.
 //!

@@ -31,8 +31,8 @@
 //! | nobody can tell: the provider is down, or answers nonsense | 503 with `Retry-After`, so that clients keep their tokens |
 //! | a good token | the handler runs |
 //!
-//! The [`middleware`] module has the whole law, [`verifier`] how to write a verifier of your own, [`cache`] how verdicts
-//! are remembered: `verifier.cached(CacheLayer::new())` is all it takes.
+//! The [`middleware`] module has the whole law, [`verifier`] how to write a verifier of your own, [`cache`] how
+//! verdicts are remembered: `verifier.cached(CacheLayer::new())` is all it takes.
 //!
 //! # Features
 //!
@@ -52,8 +52,8 @@
 //!
 //! # What it does not do
 //!
-//! It issues no tokens, keeps no sessions, reads no cookies, and decrypts nothing. It judges a request when it arrives: a
-//! stream that is still open when its token ends goes on.
+//! It issues no tokens, keeps no sessions, reads no cookies, and decrypts nothing. It judges a request when it arrives:
+//! a stream that is still open when its token ends goes on.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

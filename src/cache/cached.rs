@@ -20,8 +20,8 @@ use crate::error::{VerifyError, VerifyErrorKind};
 use crate::log::{Causes, TARGET};
 use crate::verifier::{TokenVerifier, Verdict};
 
-/// How often a verdict is looked for again because what was found out was invalidated meanwhile: more often than anybody
-/// means to, and not for ever.
+/// How often a verdict is looked for again because what was found out was invalidated meanwhile: more often than
+/// anybody means to, and not for ever.
 const ATTEMPTS: usize = 1_000;
 /// The same for a verifier that answers without waiting, before the others are asked to wait.
 const ATTEMPTS_NOW: usize = 4;
@@ -51,7 +51,8 @@ impl<V> Cached<V> {
         Self { inner: Arc::new(Inner { verifier, core: Arc::new(core) }) }
     }
 
-    /// The handle to invalidate and to count by. It works from anywhere, and is taken before the verifier goes into a layer.
+    /// The handle to invalidate and to count by. It works from anywhere, and is taken before the verifier goes into a
+    /// layer.
     #[must_use]
     pub fn handle(&self) -> CacheHandle {
         CacheHandle::new(Arc::clone(&self.inner.core))
@@ -226,7 +227,8 @@ impl<V: TokenVerifier + 'static> Cached<V> {
         let began = core.moment();
         let origin = Origin { instant: began.instant, generation: verifier.generation() };
         let last = last.or_else(|| core.memory.last(&digest, began.wall, origin.generation));
-        // Boxed when it begins: whoever waits for a place has no room for it yet, and those around it make no copies of it.
+        // Boxed when it begins: whoever waits for a place has no room for it yet, and those around it make no copies of
+        // it.
         let verification = async {
             match &last {
                 Some(last) => Box::pin(verifier.revalidate(&token, last)).await,

@@ -155,7 +155,8 @@ impl Core {
         }
     }
 
-    /// Whether an answer may still be given to somebody who waited. What was invalidated after it was announced may not.
+    /// Whether an answer may still be given to somebody who waited. What was invalidated after it was announced may
+    /// not.
     pub(super) fn may_be_given(&self, digest: &TokenDigest, verdict: &Verdict, stamp: Stamp) -> bool {
         verdict.as_ref().is_err_and(|error| !is_definitive(error.kind()))
             || self.flights.stamp(digest) == stamp

@@ -275,8 +275,8 @@ impl<A> Flight<A> {
         Ok(())
     }
 
-    /// Announces the answer as `settle` leaves it, unless what was found out, or what stands in for it, is about a principal
-    /// that was invalidated meanwhile. Returns what else `settle` leaves.
+    /// Announces the answer as `settle` leaves it, unless what was found out, or what stands in for it, is about a
+    /// principal that was invalidated meanwhile. Returns what else `settle` leaves.
     ///
     /// Nothing that it brings along is dropped under the lock.
     pub(super) fn land<T>(

@@ -10,10 +10,10 @@ use crate::bearer_token::BearerToken;
 
 /// Invalidates what a cache remembers, and reads its counters. Clones are cheap and stand for the same cache.
 ///
-/// It works from anywhere: an admin route, a webhook, a thread without a runtime. When a method that invalidates returns,
-/// no request that begins from then on is answered by what was found out before, verifications that were under way
-/// included; requests that wait for one of those are answered by a new one. That holds for good and bad verdicts, and for
-/// good ones only where a principal is invalidated: a bad token has none.
+/// It works from anywhere: an admin route, a webhook, a thread without a runtime. When a method that invalidates
+/// returns, no request that begins from then on is answered by what was found out before, verifications that were under
+/// way included; requests that wait for one of those are answered by a new one. That holds for good and bad verdicts,
+/// and for good ones only where a principal is invalidated: a bad token has none.
 #[derive(Clone)]
 pub struct CacheHandle {
     core: Arc<Core>,
@@ -29,8 +29,8 @@ impl CacheHandle {
         self.core.invalidate(&self.core.digest(token));
     }
 
-    /// Forgets all good tokens of a principal, as [`AccessToken::principal`](crate::AccessToken::principal) names it: the
-    /// issuer belongs to it.
+    /// Forgets all good tokens of a principal, as [`AccessToken::principal`](crate::AccessToken::principal) names it:
+    /// the issuer belongs to it.
     ///
     /// It looks at every entry, in time that grows with their number.
     pub fn invalidate_principal(&self, principal: &Principal<'_>) {

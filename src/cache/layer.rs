@@ -35,9 +35,9 @@ const MOST_WAITING: usize = 1_000_000;
 
 /// Puts a cache around a verifier.
 ///
-/// Each call of [`layer`](Layer::layer), and so each [`cached`](crate::TokenVerifier::cached), opens a cache of its own: two
-/// verifiers share nothing. Clones of the [`Cached`] that it returns, and of an [`AuthLayer`](crate::AuthLayer) around it,
-/// share everything.
+/// Each call of [`layer`](Layer::layer), and so each [`cached`](crate::TokenVerifier::cached), opens a cache of its
+/// own: two verifiers share nothing. Clones of the [`Cached`] that it returns, and of an
+/// [`AuthLayer`](crate::AuthLayer) around it, share everything.
 ///
 /// See [what it does](crate::cache).
 ///
@@ -121,14 +121,15 @@ impl CacheLayerBuilder {
         }
     }
 
-    /// How long a good verdict is remembered, counted from the moment at which the verifier was asked, and never past the
-    /// expiry of the token.
+    /// How long a good verdict is remembered, counted from the moment at which the verifier was asked, and never past
+    /// the expiry of the token.
     ///
-    /// It is the time for which a token lives on that was revoked at the provider. The provider is asked once in that time,
-    /// somewhat more often with [`refresh_ahead`](Self::refresh_ahead) and [`jitter`](Self::jitter), which both ask early.
+    /// It is the time for which a token lives on that was revoked at the provider. The provider is asked once in that
+    /// time, somewhat more often with [`refresh_ahead`](Self::refresh_ahead) and [`jitter`](Self::jitter), which both
+    /// ask early.
     ///
-    /// Default: 5 minutes. At most 24 hours. Zero turns memory off, that of bad tokens included; requests that come together
-    /// still share a call.
+    /// Default: 5 minutes. At most 24 hours. Zero turns memory off, that of bad tokens included; requests that come
+    /// together still share a call.
     pub fn time_to_live(mut self, time: Duration) -> Self {
         self.settings.bounds.time_to_live = time;
         self
@@ -136,8 +137,8 @@ impl CacheLayerBuilder {
 
     /// How many good tokens are remembered at most. When there is no more room, those go that are used least.
     ///
-    /// Room is divided into up to 64 parts, so that a few of them may go when the cache is almost full: for every one of
-    /// `n` tokens to have a place, allow a quarter more.
+    /// Room is divided into up to 64 parts, so that a few of them may go when the cache is almost full: for every one
+    /// of `n` tokens to have a place, allow a quarter more.
     ///
     /// Default: 10 000. At most 10 million. Zero turns memory off, as for [`time_to_live`](Self::time_to_live).
     pub fn max_entries(mut self, entries: usize) -> Self {
@@ -145,10 +146,10 @@ impl CacheLayerBuilder {
         self
     }
 
-    /// How many bytes good tokens take at most: their claims as text and as parsed, which is estimated from above, and 256
-    /// bytes each. An entry that is larger than a part of the room (see [`max_entries`](Self::max_entries); no part is
-    /// smaller than 256 KiB unless there is only one) is not remembered. Tokens with many claims fill the bytes before the
-    /// number of entries.
+    /// How many bytes good tokens take at most: their claims as text and as parsed, which is estimated from above, and
+    /// 256 bytes each. An entry that is larger than a part of the room (see [`max_entries`](Self::max_entries); no part
+    /// is smaller than 256 KiB unless there is only one) is not remembered. Tokens with many claims fill the bytes
+    /// before the number of entries.
     ///
     /// Default: 32 MiB. From 64 KiB to 64 GiB. Zero turns memory off, as for [`time_to_live`](Self::time_to_live).
     pub fn max_bytes(mut self, bytes: u64) -> Self {
@@ -159,8 +160,8 @@ impl CacheLayerBuilder {
     /// How long a definite rejection is remembered. An unknown key is remembered no longer than the keys may not be
     /// fetched again.
     ///
-    /// It keeps bad tokens that are sent again and again away from the provider. It is also the time for which a token is
-    /// still refused that has become good meanwhile.
+    /// It keeps bad tokens that are sent again and again away from the provider. It is also the time for which a token
+    /// is still refused that has become good meanwhile.
     ///
     /// Default: 5 seconds. At most 10 seconds. Zero remembers no rejection.
     pub fn negative_time_to_live(mut self, time: Duration) -> Self {
@@ -168,8 +169,8 @@ impl CacheLayerBuilder {
         self
     }
 
-    /// How many rejected tokens are remembered at most. They have a place of their own, of about 100 bytes each, and never
-    /// displace good ones.
+    /// How many rejected tokens are remembered at most. They have a place of their own, of about 100 bytes each, and
+    /// never displace good ones.
     ///
     /// Default: 10 000. At most 10 million. Zero remembers no rejection.
     pub fn max_negative_entries(mut self, entries: usize) -> Self {
@@ -179,10 +180,10 @@ impl CacheLayerBuilder {
 
     /// In which last part of its time to live, in percent, an entry that is in use is verified again in the background.
     ///
-    /// It goes on serving meanwhile, so that no request waits for a token that is in use. If nobody can tell, it serves to
-    /// the end of its time, and the attempt is repeated; if the token is rejected, the entry is gone at once. It needs a tokio
-    /// runtime and a free place among the [upstream calls](Self::max_upstream_calls), of which it never takes more than half,
-    /// so that requests that do wait find one.
+    /// It goes on serving meanwhile, so that no request waits for a token that is in use. If nobody can tell, it serves
+    /// to the end of its time, and the attempt is repeated; if the token is rejected, the entry is gone at once. It
+    /// needs a tokio runtime and a free place among the [upstream calls](Self::max_upstream_calls), of which it never
+    /// takes more than half, so that requests that do wait find one.
     ///
     /// Default: 20, the last fifth. At most 50. Zero turns it off.
     pub fn refresh_ahead(mut self, percent: u8) -> Self {
@@ -190,13 +191,13 @@ impl CacheLayerBuilder {
         self
     }
 
-    /// For how much longer than its time to live a good verdict is given when the verifier cannot tell, and never past the
-    /// expiry of the token.
+    /// For how much longer than its time to live a good verdict is given when the verifier cannot tell, and never past
+    /// the expiry of the token.
     ///
-    /// The first request after the end of the time waits for the failure. Then the entry serves for some seconds, or for as
-    /// long as the verifier asked not to be asked again, up to two minutes; a request at the end of that asks again in the
-    /// background, for which it needs a tokio runtime, and one that comes later waits like the first. A rejection ends it all
-    /// at once.
+    /// The first request after the end of the time waits for the failure. Then the entry serves for some seconds, or
+    /// for as long as the verifier asked not to be asked again, up to two minutes; a request at the end of that asks
+    /// again in the background, for which it needs a tokio runtime, and one that comes later waits like the first. A
+    /// rejection ends it all at once.
     ///
     /// # Security
     ///
@@ -209,8 +210,8 @@ impl CacheLayerBuilder {
         self
     }
 
-    /// By how much of the time to live, in percent, it is shortened at most, differently for each token in each process, so
-    /// that tokens and servers that started together do not ask the provider together for ever.
+    /// By how much of the time to live, in percent, it is shortened at most, differently for each token in each
+    /// process, so that tokens and servers that started together do not ask the provider together for ever.
     ///
     /// Default: 10. At most 50. Zero turns it off.
     pub fn jitter(mut self, percent: u8) -> Self {
@@ -229,8 +230,8 @@ impl CacheLayerBuilder {
         self
     }
 
-    /// How many calls of the verifier are under way at most, for different tokens. Verdicts that need no waiting are not
-    /// counted.
+    /// How many calls of the verifier are under way at most, for different tokens. Verdicts that need no waiting are
+    /// not counted.
     ///
     /// Default: 64. From 1 to 65 536.
     pub fn max_upstream_calls(mut self, calls: usize) -> Self {
@@ -238,8 +239,8 @@ impl CacheLayerBuilder {
         self
     }
 
-    /// How long a verification waits for its turn when all places are taken. Then nobody can tell. It needs a tokio runtime
-    /// with its timer, as does [`timeout`](Self::timeout).
+    /// How long a verification waits for its turn when all places are taken. Then nobody can tell. It needs a tokio
+    /// runtime with its timer, as does [`timeout`](Self::timeout).
     ///
     /// Default: 2 seconds. At most 60 seconds. Zero never waits.
     pub fn max_wait(mut self, time: Duration) -> Self {

@@ -1,8 +1,9 @@
 //! How many verifications a cache has under way at once, and how many wait for their turn.
 //!
-//! While nobody can tell about tokens, the last eighth of the places is handed out one at a time: the next one when the last has
-//! ended, or has been under way for some time. A provider that hangs would otherwise hold all places until their time limit,
-//! which is the same for all that were taken at once, and nobody would find out meanwhile that it has come back.
+//! While nobody can tell about tokens, the last eighth of the places is handed out one at a time: the next one when the
+//! last has ended, or has been under way for some time. A provider that hangs would otherwise hold all places until
+//! their time limit, which is the same for all that were taken at once, and nobody would find out meanwhile that it has
+//! come back.
 
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;

@@ -148,8 +148,8 @@ impl Memory {
             && self.next_sweep.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Drops what no longer counts, so that claims do not linger. What its verifier can verify again at less cost stays for another
-    /// time to live.
+    /// Drops what no longer counts, so that claims do not linger. What its verifier can verify again at less cost stays
+    /// for another time to live.
     pub(super) fn sweep(&self, now: Moment, generation: u64) {
         let again = |vouched: &Vouched| match vouched.token.validator() {
             Some(_) => self.bounds.time_to_live,

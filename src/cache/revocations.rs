@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-/// So many are kept in mind twice. Beyond that, what has been under way for so long is verified again, whoever it is about.
+/// So many are kept in mind twice. Beyond that, what has been under way for so long is verified again, whoever it is
+/// about.
 const MANY: usize = 65_536;
 
 /// Stands for a principal. That two share one costs no more than a verification.

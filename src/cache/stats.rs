@@ -5,8 +5,8 @@ use super::counters::Event;
 
 /// The counters of a cache at one time.
 ///
-/// Each request that asks the cache is counted once: as a hit, a miss, joined, or rejected from memory. Malformed tokens
-/// are not counted. Counters start at zero with the cache and only grow.
+/// Each request that asks the cache is counted once: as a hit, a miss, joined, or rejected from memory. Malformed
+/// tokens are not counted. Counters start at zero with the cache and only grow.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct CacheStats {
     hits: u64,
@@ -125,8 +125,8 @@ impl CacheStats {
         self.negative_entries
     }
 
-    /// What the good ones count against [`max_bytes`](super::CacheLayerBuilder::max_bytes). No entry counts less than its
-    /// share, the bound divided by [`max_entries`](super::CacheLayerBuilder::max_entries).
+    /// What the good ones count against [`max_bytes`](super::CacheLayerBuilder::max_bytes). No entry counts less than
+    /// its share, the bound divided by [`max_entries`](super::CacheLayerBuilder::max_entries).
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes

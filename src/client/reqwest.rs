@@ -24,7 +24,8 @@ const USER_AGENT: &str = concat!("tower-bearer/", env!("CARGO_PKG_VERSION"));
 
 /// An [`HttpClient`] on reqwest: HTTP/1.1, rustls, the certificates that the operating system trusts.
 ///
-/// A request whose connection dies before an answer is sent once more, on a new one; an answer is never asked for again.
+/// A request whose connection dies before an answer is sent once more, on a new one; an answer is never asked for
+/// again.
 ///
 /// It follows no redirects, and ignores the proxy variables of the environment: tokens and secrets go to the
 /// configured hosts and nowhere else. It needs a tokio runtime with its timer and I/O. Clones are cheap and share
@@ -68,8 +69,8 @@ impl ReqwestClient {
     async fn begin(&self, request: reqwest::Request) -> reqwest::Result<reqwest::Response> {
         let again = request.try_clone();
         match (self.client.execute(request).await, again) {
-            // What is asked of issuers changes nothing there. A connection of its own: one that had been idle is seldom the only
-            // one that the other side has closed.
+            // What is asked of issuers changes nothing there. A connection of its own: one that had been idle is seldom
+            // the only one that the other side has closed.
             (Err(error), Some(again)) if died_before_an_answer(&error) => self.fresh.execute(again).await,
             (answer, _) => answer,
         }
@@ -142,7 +143,8 @@ fn checked_proxy(proxy: &str) -> Result<Proxy, BuildError> {
     Proxy::all(proxy).map_err(|_| invalid())
 }
 
-/// Whether a connection went away under a request: often one that had been idle, and that the other side had just closed.
+/// Whether a connection went away under a request: often one that had been idle, and that the other side had just
+/// closed.
 fn died_before_an_answer(error: &(dyn Error + 'static)) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     let died = |cause: &(dyn Error + 'static)| {
@@ -198,12 +200,12 @@ impl ReqwestClientBuilder {
         self
     }
 
-    /// Connects to hosts on the public internet only: not to this machine, to private networks or to the metadata service of a
-    /// cloud, in whatever form the address is written, and whatever a name resolves to. The address that was judged is the one that
-    /// is connected to. Excludes a [`proxy`](Self::proxy), which resolves names by itself.
+    /// Connects to hosts on the public internet only: not to this machine, to private networks or to the metadata
+    /// service of a cloud, in whatever form the address is written, and whatever a name resolves to. The address that
+    /// was judged is the one that is connected to. Excludes a [`proxy`](Self::proxy), which resolves names by itself.
     ///
-    /// Default: any host. All addresses come from the configuration, or from the metadata of an issuer that is configured; this is for
-    /// a server whose issuers are configured by others.
+    /// Default: any host. All addresses come from the configuration, or from the metadata of an issuer that is
+    /// configured; this is for a server whose issuers are configured by others.
     pub fn ssrf_protection(mut self) -> Self {
         self.public_only = true;
         self

@@ -34,8 +34,8 @@ pub(crate) fn read(pem: &str) -> Result<Jwk, BuildErrorKind> {
     material.and_then(|material| Jwk::new(None, &material, None)).ok_or(BuildErrorKind::InvalidKey)
 }
 
-/// Whether there is nothing in the PEM but the key and the name of its algorithm: the reader takes the first key that it
-/// finds in any structure, such as a certificate.
+/// Whether there is nothing in the PEM but the key and the name of its algorithm: the reader takes the first key that
+/// it finds in any structure, such as a certificate.
 fn is_all_of(pem: &str, bits: &[u8]) -> bool {
     let lines = pem.lines().map(str::trim).skip_while(|line| !line.starts_with("-----BEGIN")).skip(1);
     let text: String = lines.take_while(|line| !line.starts_with("-----END")).collect();

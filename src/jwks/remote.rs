@@ -95,8 +95,9 @@ impl RemoteJwks {
     ///
     /// # Security
     ///
-    /// A key that the issuer withdraws while it cannot be reached serves until then. So does one that is withdrawn while
-    /// no token comes: keys are fetched when tokens need them, and the first token after a quiet time finds the old ones.
+    /// A key that the issuer withdraws while it cannot be reached serves until then. So does one that is withdrawn
+    /// while no token comes: keys are fetched when tokens need them, and the first token after a quiet time finds the
+    /// old ones.
     pub fn max_stale(mut self, age: Duration) -> Self {
         self.max_stale = age;
         self

@@ -10,7 +10,8 @@
 //! | `cause` | of a rejection: what was behind it, if the verifier said so |
 //!
 //! Outages are warnings, at most one a second; a fault of this server is an error, at most one a minute. Further ones,
-//! and all other rejections, are logged at debug level; what is admitted or passes, and a missing token, at trace level.
+//! and all other rejections, are logged at debug level; what is admitted or passes, and a missing token, at trace
+//! level.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

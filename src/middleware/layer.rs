@@ -30,9 +30,9 @@ const MAX_CHALLENGE_PARAMETER: usize = 1_900;
 ///
 /// # Security
 ///
-/// A CORS preflight reaches the service without a token: browsers send none with it. A handler for `OPTIONS` must not do
-/// anything else than answer it. A CORS layer outside of this one answers preflights before they come here, and makes
-/// rejections readable for browsers.
+/// A CORS preflight reaches the service without a token: browsers send none with it. A handler for `OPTIONS` must not
+/// do anything else than answer it. A CORS layer outside of this one answers preflights before they come here, and
+/// makes rejections readable for browsers.
 ///
 /// ```
 /// # #[cfg(all(feature = "jwt", feature = "reqwest", any(feature = "aws-lc-rs", feature = "rust-crypto")))] {
@@ -117,8 +117,8 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
         self
     }
 
-    /// The identifier of this resource, an `https` URL of at most 1 900 bytes: the challenges then say where its metadata are
-    /// ([RFC 9728 §5.1]), which is how MCP clients find the provider.
+    /// The identifier of this resource, an `https` URL of at most 1 900 bytes: the challenges then say where its
+    /// metadata are ([RFC 9728 §5.1]), which is how MCP clients find the provider.
     ///
     /// Default: none.
     ///
@@ -137,8 +137,8 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
         self
     }
 
-    /// Removes the `Authorization` header, of whatever scheme, from every request that is let through, so that no handler
-    /// passes a token on.
+    /// Removes the `Authorization` header, of whatever scheme, from every request that is let through, so that no
+    /// handler passes a token on.
     ///
     /// Default: it stays, marked sensitive.
     pub fn strip_authorization(mut self) -> Self {
@@ -148,8 +148,8 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
 
     /// How long a verification may take before the request is answered with 503.
     ///
-    /// It needs a tokio runtime with its timer. Without one there is no limit, and finding that out prints a caught panic
-    /// of tokio; where panics abort, build the runtime with its timer.
+    /// It needs a tokio runtime with its timer. Without one there is no limit, and finding that out prints a caught
+    /// panic of tokio; where panics abort, build the runtime with its timer.
     ///
     /// Default: 10 seconds. From 1 millisecond to 60 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {

@@ -8,9 +8,8 @@
 //! 3. The verifier accepts it, else 401 `invalid_token`; if nobody can tell, 503 with `Retry-After` and no challenge.
 //! 4. It is not past its expiry plus the leeway of the verifier that vouched for it, else 401.
 //! 5. It has every required scope, else 403 `insufficient_scope`, naming all of them.
-//! 6. The `AccessToken` goes into the extensions, the `Authorization` value goes back marked sensitive (or is removed, by
-//!    a setter),
-//!    and the inner service is called: the instance that was ready, never a clone of it.
+//! 6. The `AccessToken` goes into the extensions, the `Authorization` value goes back marked sensitive (or is removed,
+//!    by a setter), and the inner service is called: the instance that was ready, never a clone of it.
 //!
 //! The decision is made when the request arrives, before its body is polled; a stream that outlives its token goes on.
 //!

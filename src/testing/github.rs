@@ -13,8 +13,8 @@ use crate::clock::{Clock, SystemClock};
 
 /// The REST API of GitHub on loopback, as far as it is about tokens and their users, with one OAuth app.
 ///
-/// It answers `POST /applications/{client_id}/token`, `GET /user`, `GET /user/orgs`, `GET /user/teams`,
-/// `GET /user/memberships/orgs/{org}`, `GET /orgs/{org}/teams/{slug}/memberships/{login}` and `GET /rate_limit` with the
+/// It answers `POST /applications/{client_id}/token`, `GET /user`, `GET /user/orgs`, `GET /user/teams`, `GET
+/// /user/memberships/orgs/{org}`, `GET /orgs/{org}/teams/{slug}/memberships/{login}` and `GET /rate_limit` with the
 /// headers and the bodies of [GitHub]. What a token may not see it sees here: scopes are told, not enforced.
 ///
 /// Clones are cheap and are the same GitHub. It stops when the last one is dropped.
@@ -89,8 +89,8 @@ impl TestGitHub {
 
     /// Mints a token of any kind, as long as GitHub's: `ghu_`, `ghp_`, `github_pat_`.
     ///
-    /// Without a client it is one that the user made. Without scopes there is no `X-OAuth-Scopes` in the answers, as for
-    /// fine-grained tokens; with an empty list there is an empty one, as for tokens of GitHub Apps.
+    /// Without a client it is one that the user made. Without scopes there is no `X-OAuth-Scopes` in the answers, as
+    /// for fine-grained tokens; with an empty list there is an empty one, as for tokens of GitHub Apps.
     #[must_use]
     pub fn token_of(
         &self,
@@ -149,9 +149,11 @@ impl TestGitHub {
         self.inner.accounts().leave(user_id, organization, Some(slug));
     }
 
-    /// Grants so many more requests until a time, to all users together. After the last one the answer is 403, until then.
+    /// Grants so many more requests until a time, to all users together. After the last one the answer is 403, until
+    /// then.
     ///
-    /// Unless set, nobody meets the limit. Asking for `/rate_limit`, bad tokens and unchanged answers (304) cost nothing.
+    /// Unless set, nobody meets the limit. Asking for `/rate_limit`, bad tokens and unchanged answers (304) cost
+    /// nothing.
     pub fn limit_rate(&self, remaining: u64, reset_at: SystemTime) {
         self.inner.accounts().limit_rate(remaining, reset_at);
     }

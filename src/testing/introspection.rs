@@ -23,8 +23,8 @@ const LIFETIME: Duration = Duration::from_secs(300);
 /// An endpoint for token introspection ([RFC 7662]) on loopback, with the metadata that name it ([RFC 8414] and OpenID
 /// Connect Discovery).
 ///
-/// Clients say who they are by HTTP Basic, in the form, or by a bearer token if [one is set](Self::set_bearer). It answers
-/// what it is told, and judges no dates: a token that has expired is `active` until it is revoked.
+/// Clients say who they are by HTTP Basic, in the form, or by a bearer token if [one is set](Self::set_bearer). It
+/// answers what it is told, and judges no dates: a token that has expired is `active` until it is revoked.
 ///
 /// Clones are cheap and are the same server. It stops when the last one is dropped.
 ///
@@ -98,9 +98,9 @@ impl TestIntrospection {
 
     /// Mints an opaque token. Each one is different.
     ///
-    /// Unless the claims say otherwise: `active`, issued by [`issuer`](Self::issuer) now, good for five minutes, subject
-    /// `alice`, client `test-client`, scope `read write`, type `Bearer`, no audience. A claim that is `null` is left out.
-    /// Claims that are no object add nothing.
+    /// Unless the claims say otherwise: `active`, issued by [`issuer`](Self::issuer) now, good for five minutes,
+    /// subject `alice`, client `test-client`, scope `read write`, type `Bearer`, no audience. A claim that is `null` is
+    /// left out. Claims that are no object add nothing.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "callers write `json!` in place")]
     pub fn token(&self, claims: Value) -> String {

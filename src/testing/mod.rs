@@ -1,8 +1,8 @@
 //! What tests need: providers on loopback, and a clock that is moved by hand.
 //!
 //! `TestIssuer` signs JWTs and serves its keys; it needs a back end for signatures, `aws-lc-rs` or `rust-crypto`.
-//! [`TestGitHub`] knows users, their tokens and where they are members. [`TestIntrospection`] answers for opaque tokens.
-//! The last two fail in every way that a [`Fault`] names, and show the requests that they got.
+//! [`TestGitHub`] knows users, their tokens and where they are members. [`TestIntrospection`] answers for opaque
+//! tokens. The last two fail in every way that a [`Fault`] names, and show the requests that they got.
 //!
 //! ```
 //! # #[cfg(all(feature = "reqwest", any(feature = "aws-lc-rs", feature = "rust-crypto")))] {
@@ -25,8 +25,8 @@
 //! # }
 //! ```
 //!
-//! Tokens are judged by the clock of the system here. To move time, give one [`TestClock`] to the provider, the verifier
-//! and the layer.
+//! Tokens are judged by the clock of the system here. To move time, give one [`TestClock`] to the provider, the
+//! verifier and the layer.
 //!
 //! # Security
 //!

@@ -121,8 +121,8 @@ macro_rules! traffic_methods {
                 self.inner.traffic.fail("", fault);
             }
 
-            /// Disturbs that many requests, after those that were announced before. What [`fail`](Self::fail) said holds again
-            /// then.
+            /// Disturbs that many requests, after those that were announced before. What [`fail`](Self::fail) said
+            /// holds again then.
             pub fn fail_times(&self, fault: $crate::testing::Fault, times: u64) {
                 self.inner.traffic.fail_times(fault, times);
             }

@@ -5,15 +5,16 @@ use serde_json::{Map, Value};
 /// A token of fewer characters is no secret.
 const SHORTEST: usize = 16;
 
-/// The members of an answer that has been read strictly, without what is `null` and without what repeats the token: an access
-/// token never holds that.
+/// The members of an answer that has been read strictly, without what is `null` and without what repeats the token: an
+/// access token never holds that.
 pub(super) fn claims(answer: &[u8], token: &str) -> Map<String, Value> {
     let mut claims: Map<String, Value> = serde_json::from_slice(answer).unwrap_or_default();
     claims.retain(|name, value| !value.is_null() && !repeats(name, token) && !mentions(value, token));
     claims
 }
 
-/// Whether a text repeats the token. A short one is not looked for: it would be found in what has nothing to do with it.
+/// Whether a text repeats the token. A short one is not looked for: it would be found in what has nothing to do with
+/// it.
 pub(super) fn repeats(text: &str, token: &str) -> bool {
     token.len() >= SHORTEST && text.contains(token)
 }

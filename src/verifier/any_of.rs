@@ -11,8 +11,8 @@ use crate::error::{BuildError, BuildErrorKind, VerifyError, VerifyErrorKind};
 
 /// Asks the first verifier that recognises the token, out of a list that is made at run time.
 ///
-/// The verdict of that one stands, unless it is [`NotMine`](VerifyErrorKind::NotMine). If nobody recognises the token, it is
-/// rejected and nobody sees it. For two or three verifiers that are known when the code is written there is
+/// The verdict of that one stands, unless it is [`NotMine`](VerifyErrorKind::NotMine). If nobody recognises the token,
+/// it is rejected and nobody sees it. For two or three verifiers that are known when the code is written there is
 /// [`TokenVerifier::or`]. Clones are cheap and share the members.
 ///
 /// The order counts: a verifier that takes every token, such as one that introspects, belongs at the end.
@@ -38,13 +38,13 @@ impl AnyOf {
 
     /// Asks every verifier that recognises the token, one after the other, until one says that it is good.
     ///
-    /// If none does and one cannot tell, nobody can: the token may be that one's. Only then is it rejected by all. A verifier
-    /// that hangs keeps the next ones waiting until its time limit.
+    /// If none does and one cannot tell, nobody can: the token may be that one's. Only then is it rejected by all. A
+    /// verifier that hangs keeps the next ones waiting until its time limit.
     ///
     /// # Security
     ///
-    /// The token is shown to all of them until one accepts it: only for verifiers of which each may see the tokens of the
-    /// others. Whoever runs one of them can use what is shown to it.
+    /// The token is shown to all of them until one accepts it: only for verifiers of which each may see the tokens of
+    /// the others. Whoever runs one of them can use what is shown to it.
     #[must_use]
     pub fn ask_all(mut self) -> Self {
         self.asks_all = true;

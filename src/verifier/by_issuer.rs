@@ -13,9 +13,9 @@ use crate::error::{BuildError, BuildErrorKind, VerifyError, VerifyErrorKind};
 
 /// Asks the verifier of the issuer that a JWT names. Clones are cheap and share the members.
 ///
-/// The `iss` of the token is not believed: it is a hint by which one of the configured verifiers is looked up, and that one
-/// checks it. A token of an issuer that is not configured, or that is no JWT, is not recognised, and nobody sees it. The members
-/// share nothing: while one issuer is down, tokens of the others are verified as ever.
+/// The `iss` of the token is not believed: it is a hint by which one of the configured verifiers is looked up, and that
+/// one checks it. A token of an issuer that is not configured, or that is no JWT, is not recognised, and nobody sees
+/// it. The members share nothing: while one issuer is down, tokens of the others are verified as ever.
 ///
 /// ```
 /// # #[cfg(feature = "reqwest")] {

@@ -30,19 +30,20 @@ const APP: HeaderName = HeaderName::from_static("x-oauth-client-id");
 ///
 /// Put a [`CacheLayer`](crate::CacheLayer) around it, or each request costs a call, and GitHub allows 5 000 an hour.
 ///
-/// 1. The prefix tells what the token is. Those of apps (`gho_`, `ghu_`) are verified, personal ones (`ghp_`, `github_pat_`) if
-///    that is allowed, those of installations and for refreshing (`ghs_`, `ghr_`) never. Tokens without a prefix of GitHub are not
-///    recognised. Nobody is asked about any that is refused here.
-/// 2. `POST /applications/{client_id}/token`, one call, says whether the token was issued to this app, to whom, with which scopes
-///    and until when. 404 is a rejection. Whatever else is not 200 proves nothing: 503, with GitHub's own date if it passed a
-///    limit. 401 and 422 are our own fault, and logged as an error.
+/// 1. The prefix tells what the token is. Those of apps (`gho_`, `ghu_`) are verified, personal ones (`ghp_`,
+///    `github_pat_`) if that is allowed, those of installations and for refreshing (`ghs_`, `ghr_`) never. Tokens
+///    without a prefix of GitHub are not recognised. Nobody is asked about any that is refused here.
+/// 2. `POST /applications/{client_id}/token`, one call, says whether the token was issued to this app, to whom, with
+///    which scopes and until when. 404 is a rejection. Whatever else is not 200 proves nothing: 503, with GitHub's own
+///    date if it passed a limit. 401 and 422 are our own fault, and logged as an error.
 /// 3. If there are lists of users, organisations or teams, GitHub is asked whether the user is on one of them.
-/// 4. When a cache verifies the token again, it is `GET /user` with `If-None-Match`: that is on the quota of the token, and free while
-///    nothing has changed.
+/// 4. When a cache verifies the token again, it is `GET /user` with `If-None-Match`: that is on the quota of the token,
+///    and free while nothing has changed.
 ///
-/// The subject is the number of the user; `login` and `avatar_url` are claims, and so are `name` and `email` once an answer has had
-/// them, which that to `GET /user` does. No name is ever a key: logins change hands. The scopes are those that GitHub names, with those that they include (`repo` has `public_repo`); a token for which
-/// it names none has none.
+/// The subject is the number of the user; `login` and `avatar_url` are claims, and so are `name` and `email` once an
+/// answer has had them, which that to `GET /user` does. No name is ever a key: logins change hands. The scopes are
+/// those that GitHub names, with those that they include (`repo` has `public_repo`); a token for which it names none
+/// has none.
 ///
 /// ```
 /// # #[cfg(feature = "reqwest")] {
@@ -93,7 +94,8 @@ impl GitHubVerifier {
 }
 
 impl Inner {
-    /// Whether GitHub is asked whether the token is this app's. A rejection: the token is refused without asking anybody.
+    /// Whether GitHub is asked whether the token is this app's. A rejection: the token is refused without asking
+    /// anybody.
     fn app_for(&self, token: &BearerToken) -> Result<Option<&App>, VerifyError> {
         match Kind::of(token.as_bytes()) {
             Some(Kind::App) => Ok(self.app.as_ref()),

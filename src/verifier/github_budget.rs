@@ -26,7 +26,8 @@ impl Budget {
         Self { allowed, spent: Mutex::default() }
     }
 
-    /// Takes a call out of the budget: one of the app, to which the limits apply that GitHub told us of, or one of a user.
+    /// Takes a call out of the budget: one of the app, to which the limits apply that GitHub told us of, or one of a
+    /// user.
     pub(super) fn spend(&self, now: Instant, is_of_app: bool) -> Result<(), VerifyError> {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         let limit = spent.limited_until.map(|until| until.saturating_duration_since(now));

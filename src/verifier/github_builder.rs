@@ -37,7 +37,8 @@ pub struct GitHubVerifierBuilder {
 }
 
 impl GitHubVerifier {
-    /// Starts a verifier for the tokens that GitHub issued to one app: id and secret of an OAuth app or of a GitHub App.
+    /// Starts a verifier for the tokens that GitHub issued to one app: id and secret of an OAuth app or of a GitHub
+    /// App.
     pub fn builder(
         client_id: impl Into<String>,
         client_secret: impl Into<Secret<String>>,
@@ -49,8 +50,8 @@ impl GitHubVerifier {
     ///
     /// # Security
     ///
-    /// GitHub tokens name no audience. Whoever runs any app that a user has ever logged in to with GitHub can present that user's
-    /// token here, and is taken for the user.
+    /// GitHub tokens name no audience. Whoever runs any app that a user has ever logged in to with GitHub can present
+    /// that user's token here, and is taken for the user.
     pub fn insecure_any_app() -> GitHubVerifierBuilder {
         GitHubVerifierBuilder::new(None)
     }
@@ -73,8 +74,8 @@ impl GitHubVerifierBuilder {
         }
     }
 
-    /// The address of the API: `https://HOSTNAME/api/v3` for GitHub Enterprise Server, `https://api.SUBDOMAIN.ghe.com` for data
-    /// residency.
+    /// The address of the API: `https://HOSTNAME/api/v3` for GitHub Enterprise Server, `https://api.SUBDOMAIN.ghe.com`
+    /// for data residency.
     ///
     /// Default: `https://api.github.com`.
     pub fn api_url(mut self, url: impl Into<String>) -> Self {
@@ -92,7 +93,8 @@ impl GitHubVerifierBuilder {
     ///
     /// # Security
     ///
-    /// They are bound to no app: a user gives them to whatever they like, and whoever gets one is taken for the user here.
+    /// They are bound to no app: a user gives them to whatever they like, and whoever gets one is taken for the user
+    /// here.
     pub fn insecure_allow_personal_access_tokens(mut self) -> Self {
         self.personal_allowed = true;
         self
@@ -108,15 +110,16 @@ impl GitHubVerifierBuilder {
 
     /// Lets active members of these organisations in, and those on another list. At most 20.
     ///
-    /// It costs a call for each verification until one has the user, and tokens need the scope `read:org`, or the app the
-    /// permission to see members. A user who is on no list is a rejected token; where GitHub does not say, nobody can tell.
+    /// It costs a call for each verification until one has the user, and tokens need the scope `read:org`, or the app
+    /// the permission to see members. A user who is on no list is a rejected token; where GitHub does not say, nobody
+    /// can tell.
     pub fn allowed_organizations<O: Into<String>>(mut self, names: impl IntoIterator<Item = O>) -> Self {
         self.organizations = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Lets active members of these teams in, and those on another list: organisation and slug, as in the address of the team. At
-    /// most 20.
+    /// Lets active members of these teams in, and those on another list: organisation and slug, as in the address of
+    /// the team. At most 20.
     pub fn allowed_teams<O: Into<String>, S: Into<String>>(
         mut self,
         teams: impl IntoIterator<Item = (O, S)>,
@@ -127,11 +130,11 @@ impl GitHubVerifierBuilder {
 
     /// How many tokens that are not known yet GitHub is asked about in a period. Beyond that nobody can tell.
     ///
-    /// Keeps strangers who invent tokens from using up the quota that this app has at GitHub, 5 000 an hour, for other things.
-    /// Verifying known tokens again does not count.
+    /// Keeps strangers who invent tokens from using up the quota that this app has at GitHub, 5 000 an hour, for other
+    /// things. Verifying known tokens again does not count.
     ///
-    /// Default: as many as GitHub allows. Once it says that the app has passed a limit it is not asked about new tokens until that
-    /// is lifted. From 1 call, and from 1 second to 1 day.
+    /// Default: as many as GitHub allows. Once it says that the app has passed a limit it is not asked about new tokens
+    /// until that is lifted. From 1 call, and from 1 second to 1 day.
     pub fn budget(mut self, calls: u32, period: Duration) -> Self {
         self.budget = Some((calls, period));
         self
@@ -143,7 +146,8 @@ impl GitHubVerifierBuilder {
     ///
     /// - client id or secret, a list: [`Empty`](BuildErrorKind::Empty)
     /// - client id or secret, API version, a name on a list: [`InvalidText`](BuildErrorKind::InvalidText)
-    /// - the address of the API: [`InvalidUrl`](BuildErrorKind::InvalidUrl), [`InsecureUrl`](BuildErrorKind::InsecureUrl)
+    /// - the address of the API: [`InvalidUrl`](BuildErrorKind::InvalidUrl),
+    ///   [`InsecureUrl`](BuildErrorKind::InsecureUrl)
     /// - a number or duration, a list that is too long: [`OutOfRange`](BuildErrorKind::OutOfRange)
     /// - no client to ask with: [`Missing`](BuildErrorKind::Missing)
     /// - the default client cannot set up TLS: [`Tls`](BuildErrorKind::Tls)

@@ -11,8 +11,8 @@ use crate::upstream::Answer;
 const SEPARATOR: char = '\n';
 const MAX_TAG: usize = 256;
 
-/// What was found out about a token when it was last verified. It lies in the validator of the access token, so that whatever
-/// else of that is changed does not matter.
+/// What was found out about a token when it was last verified. It lies in the validator of the access token, so that
+/// whatever else of that is changed does not matter.
 #[derive(Debug)]
 pub(super) struct Note {
     /// The app to which GitHub said that the token was issued; None if it was not asked.

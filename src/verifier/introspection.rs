@@ -24,12 +24,12 @@ use crate::upstream::{Answer, Upstream};
 /// Put a [`CacheLayer`](crate::CacheLayer) around it, or each request costs a call.
 ///
 /// 1. The token is posted to the endpoint, with the credentials of this server.
-/// 2. The answer is 200 and one strict JSON object. JSON `true` in `active` is active, `false` is a rejection; whatever else
-///    comes back is no answer, and nobody can tell: 503. A 4xx other than 408, 425 and 429 is our own fault, and logged as
-///    an error: credentials that are refused, a wrong address, or tokens that the endpoint does not take (several answer 400
-///    to a JWT).
-/// 3. Issuer, audience, dates and class of the token are judged as those of a JWT are: the answer has to name the issuer, one
-///    of our audiences and an expiry.
+/// 2. The answer is 200 and one strict JSON object. JSON `true` in `active` is active, `false` is a rejection; whatever
+///    else comes back is no answer, and nobody can tell: 503. A 4xx other than 408, 425 and 429 is our own fault, and
+///    logged as an error: credentials that are refused, a wrong address, or tokens that the endpoint does not take
+///    (several answer 400 to a JWT).
+/// 3. Issuer, audience, dates and class of the token are judged as those of a JWT are: the answer has to name the
+///    issuer, one of our audiences and an expiry.
 ///
 /// What the answer says becomes the claims, without `active` and without anything that repeats the token. `sub` is the
 /// subject; `username` is a claim and nothing more, unless [`username_as_subject`] is set. A token with `username` and
@@ -52,8 +52,8 @@ use crate::upstream::{Answer, Upstream};
 ///
 /// # Security
 ///
-/// The endpoint sees every token that is asked about. In a chain, let those answer first whose tokens it should not see, or set
-/// [`opaque_tokens_only`].
+/// The endpoint sees every token that is asked about. In a chain, let those answer first whose tokens it should not
+/// see, or set [`opaque_tokens_only`].
 ///
 /// [RFC 7662]: https://www.rfc-editor.org/rfc/rfc7662
 /// [`opaque_tokens_only`]: super::IntrospectionVerifierBuilder::opaque_tokens_only

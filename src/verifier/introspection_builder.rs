@@ -50,9 +50,9 @@ pub struct IntrospectionVerifierBuilder {
 impl IntrospectionVerifier {
     /// Starts a verifier for the tokens of an issuer that name an audience.
     ///
-    /// The issuer is compared byte for byte with `iss` of the answers, and the endpoint is looked up in its metadata, unless
-    /// [`endpoint`](IntrospectionVerifierBuilder::endpoint) names it. The audience is the identifier of this API at the
-    /// provider.
+    /// The issuer is compared byte for byte with `iss` of the answers, and the endpoint is looked up in its metadata,
+    /// unless [`endpoint`](IntrospectionVerifierBuilder::endpoint) names it. The audience is the identifier of this API
+    /// at the provider.
     pub fn builder(issuer: impl Into<String>, audience: impl Into<String>) -> IntrospectionVerifierBuilder {
         IntrospectionVerifierBuilder {
             issuer: Some(issuer.into()),
@@ -108,8 +108,8 @@ impl IntrospectionVerifierBuilder {
 
     /// Proves who asks by a signed assertion, a new one for each request, good for a minute ([RFC 7523 §2.2]).
     ///
-    /// The private key is in PEM. The assertion is for the issuer unless [`assertion_audience`](Self::assertion_audience) names
-    /// somebody else.
+    /// The private key is in PEM. The assertion is for the issuer unless
+    /// [`assertion_audience`](Self::assertion_audience) names somebody else.
     ///
     /// [RFC 7523 §2.2]: https://www.rfc-editor.org/rfc/rfc7523#section-2.2
     #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
@@ -122,14 +122,15 @@ impl IntrospectionVerifierBuilder {
         self.credentials(Credentials::PrivateKeyJwt { client: id.into(), algorithm, pem: pem.into() })
     }
 
-    /// For whom assertions of `private_key_jwt` are made, where a provider wants the address of its endpoint there. Default: the
-    /// issuer.
+    /// For whom assertions of `private_key_jwt` are made, where a provider wants the address of its endpoint there.
+    /// Default: the issuer.
     pub fn assertion_audience(mut self, audience: impl Into<String>) -> Self {
         self.assertion_audience = Some(audience.into());
         self
     }
 
-    /// The `kid` that assertions of `private_key_jwt` name, where the provider knows several keys of this client. Default: none.
+    /// The `kid` that assertions of `private_key_jwt` name, where the provider knows several keys of this client.
+    /// Default: none.
     pub fn assertion_key_id(mut self, id: impl Into<String>) -> Self {
         self.assertion_key_id = Some(id.into());
         self
@@ -137,8 +138,8 @@ impl IntrospectionVerifierBuilder {
 
     /// Asks for answers that the provider has signed, and takes no others ([RFC 9701]).
     ///
-    /// The keys are those of the issuer; [`RemoteJwks::discovered`] finds them. The answers have to be made for the client id of
-    /// the credentials.
+    /// The keys are those of the issuer; [`RemoteJwks::discovered`] finds them. The answers have to be made for the
+    /// client id of the credentials.
     ///
     /// [RFC 9701]: https://www.rfc-editor.org/rfc/rfc9701
     #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
@@ -157,15 +158,15 @@ impl IntrospectionVerifierBuilder {
     ///
     /// # Security
     ///
-    /// A token that the issuer made for any other service then opens this one. Only for an issuer that serves nobody else, or
-    /// whose endpoint answers `active` to this client for its own tokens alone.
+    /// A token that the issuer made for any other service then opens this one. Only for an issuer that serves nobody
+    /// else, or whose endpoint answers `active` to this client for its own tokens alone.
     pub fn insecure_allow_any_audience(mut self) -> Self {
         self.audiences = None;
         self
     }
 
-    /// Accepts answers without `iss`, as those of the configured issuer: many endpoints serve one issuer and do not name it. One
-    /// that names another is still a rejection.
+    /// Accepts answers without `iss`, as those of the configured issuer: many endpoints serve one issuer and do not
+    /// name it. One that names another is still a rejection.
     pub fn allow_missing_issuer(mut self) -> Self {
         self.rules.issuer_may_be_missing = true;
         self
@@ -217,11 +218,11 @@ impl IntrospectionVerifierBuilder {
     ///
     /// # Errors
     ///
-    /// - issuer, audience, credentials: [`Empty`](BuildErrorKind::Empty), [`InvalidText`](BuildErrorKind::InvalidText); audience or
-    ///   key id of assertions: [`Empty`](BuildErrorKind::Empty)
+    /// - issuer, audience, credentials: [`Empty`](BuildErrorKind::Empty), [`InvalidText`](BuildErrorKind::InvalidText);
+    ///   audience or key id of assertions: [`Empty`](BuildErrorKind::Empty)
     /// - issuer or endpoint: [`InvalidUrl`](BuildErrorKind::InvalidUrl), [`InsecureUrl`](BuildErrorKind::InsecureUrl)
-    /// - no credentials, no issuer to discover the endpoint or keys from, no client to ask with, no client id to which answers are
-    ///   signed: [`Missing`](BuildErrorKind::Missing)
+    /// - no credentials, no issuer to discover the endpoint or keys from, no client to ask with, no client id to which
+    ///   answers are signed: [`Missing`](BuildErrorKind::Missing)
     /// - two kinds of credentials, something about assertions without any: [`Conflict`](BuildErrorKind::Conflict)
     /// - a key that cannot sign: [`InvalidKey`](BuildErrorKind::InvalidKey)
     /// - a duration or number: [`OutOfRange`](BuildErrorKind::OutOfRange)

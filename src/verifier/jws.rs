@@ -46,7 +46,8 @@ pub(crate) enum TokenType {
     AccessToken,
     /// `JWT`, or nothing: it may be one.
     Unspecific,
-    /// `token-introspection+jwt`: what an issuer says of a token ([RFC 9701 §5](https://www.rfc-editor.org/rfc/rfc9701#section-5)).
+    /// `token-introspection+jwt`: what an issuer says of a token ([RFC 9701
+    /// §5](https://www.rfc-editor.org/rfc/rfc9701#section-5)).
     Introspection,
     /// A token of another class.
     Other,

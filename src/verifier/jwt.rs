@@ -21,9 +21,9 @@ use crate::jwks::{IssuerKeys, KeysAtHand, Selection};
 /// 1. The token has at most 16 KiB, three parts of strict base64url, and a header that is one strict JSON object
 ///    without `crit`, `b64`, `enc`, `zip`, `cty`. Keys that the header brings along are ignored.
 /// 2. `alg` is one of those that are allowed, `typ` is that of an access token.
-/// 3. The claims are one strict JSON object: issuer and audience are ours, the dates are in order, every claim that this
-///    crate knows is of its type, those that are required are there, and nothing marks a token of another class, such as
-///    an ID token with `at_hash`, or one that is bound to a key (`cnf`).
+/// 3. The claims are one strict JSON object: issuer and audience are ours, the dates are in order, every claim that
+///    this crate knows is of its type, those that are required are there, and nothing marks a token of another class,
+///    such as an ID token with `at_hash`, or one that is bound to a key (`cnf`).
 /// 4. Exactly one key of this issuer fits `kid` and `alg`. Only here may a fetch be waited for.
 /// 5. The signature is good.
 ///

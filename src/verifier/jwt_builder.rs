@@ -141,7 +141,8 @@ impl JwtVerifierBuilder {
         self.source("jwk_set", KeySource::JwkSet(Secret::new(json.into())))
     }
 
-    /// Uses one key, given as a JWK. If it has a `kid`, tokens have to name it or none. A shared secret (`oct`) needs [`algorithms`](Self::algorithms) too.
+    /// Uses one key, given as a JWK. If it has a `kid`, tokens have to name it or none. A shared secret (`oct`) needs
+    /// [`algorithms`](Self::algorithms) too.
     pub fn jwk(self, json: impl Into<String>) -> Self {
         self.source("jwk", KeySource::Jwk(Secret::new(json.into())))
     }
@@ -153,8 +154,8 @@ impl JwtVerifierBuilder {
 
     /// Uses a shared secret, with HS256 unless [`algorithms`](Self::algorithms) says otherwise.
     ///
-    /// At least as many bytes as the hash: 32, 48 or 64 ([RFC 7518 §3.2]). The text of a key, in PEM, JWK or SSH form, is
-    /// no secret and refused.
+    /// At least as many bytes as the hash: 32, 48 or 64 ([RFC 7518 §3.2]). The text of a key, in PEM, JWK or SSH form,
+    /// is no secret and refused.
     ///
     /// # Security
     ///
@@ -196,8 +197,8 @@ impl JwtVerifierBuilder {
         self
     }
 
-    /// Refuses tokens that were issued longer ago, whatever their expiry; `iat` is then required. The access token says of its
-    /// end what comes first, so that no cache remembers it for longer.
+    /// Refuses tokens that were issued longer ago, whatever their expiry; `iat` is then required. The access token says
+    /// of its end what comes first, so that no cache remembers it for longer.
     ///
     /// Default: no limit. From 1 second to 366 days.
     pub fn max_token_age(mut self, age: Duration) -> Self {

@@ -167,9 +167,10 @@ pub trait TokenVerifier: Send + Sync {
 
     /// Verifies a token again of which the last verdict is known, for whoever can do that at less cost.
     ///
-    /// A cache asks this way before and after the time to live of an entry has ended. `last` is what was vouched for; what
-    /// the verifier noted in its [`validator`](AccessToken::validator) goes with it. For an unchanged answer, return a clone
-    /// of `last`. In a chain another member may have vouched for it: what this verifier noted says whether it did.
+    /// A cache asks this way before and after the time to live of an entry has ended. `last` is what was vouched for;
+    /// what the verifier noted in its [`validator`](AccessToken::validator) goes with it. For an unchanged answer,
+    /// return a clone of `last`. In a chain another member may have vouched for it: what this verifier noted says
+    /// whether it did.
     ///
     /// Default: [`verify`](Self::verify).
     fn revalidate(&self, token: &BearerToken, last: &AccessToken) -> impl Future<Output = Verdict> + Send {
@@ -207,8 +208,8 @@ pub trait TokenVerifier: Send + Sync {
 
     /// Changes what this verifier vouches for: reads scopes from another claim, adds or renames what handlers look for.
     ///
-    /// The closure gets a builder that says what the token says, and the token. Put a cache around the result and not inside, so
-    /// that it runs once for each verification.
+    /// The closure gets a builder that says what the token says, and the token. Put a cache around the result and not
+    /// inside, so that it runs once for each verification.
     ///
     /// ```
     /// # use tower_bearer::{AccessToken, BearerToken, ScopeSet, TokenVerifier, VerifyError};

@@ -15,7 +15,8 @@ use crate::upstream::Answer;
 /// The end of the year 9999, beyond which a date is a mistake.
 const LAST_SECOND: f64 = 253_402_300_799.0;
 
-/// The places of an answer, as JSON pointers ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)), and what is expected there.
+/// The places of an answer, as JSON pointers ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)), and what is expected
+/// there.
 #[derive(Clone, Debug)]
 pub(super) struct Profile {
     pub(super) issuer: Arc<str>,

@@ -17,10 +17,11 @@ use crate::secret::Secret;
 /// The shortest token. A shorter one is guessed.
 const MIN_LENGTH: usize = 16;
 
-/// Knows its tokens from the configuration: for a handful of services, and for tests. Clones are cheap and share the list.
+/// Knows its tokens from the configuration: for a handful of services, and for tests. Clones are cheap and share the
+/// list.
 ///
-/// A token is compared with all of them in the same time, whatever it begins with, and none is kept in clear. It recognises its
-/// own tokens only, so that a chain goes on with all others.
+/// A token is compared with all of them in the same time, whatever it begins with, and none is kept in clear. It
+/// recognises its own tokens only, so that a chain goes on with all others.
 ///
 /// ```
 /// use tower_bearer::{AccessToken, ScopeSet};
@@ -33,8 +34,8 @@ const MIN_LENGTH: usize = 16;
 ///
 /// # Security
 ///
-/// Such a token ends when the configuration changes, unless its [`AccessToken`] has an expiry. Make tokens at random, of 128 bits
-/// or more.
+/// Such a token ends when the configuration changes, unless its [`AccessToken`] has an expiry. Make tokens at random,
+/// of 128 bits or more.
 #[derive(Clone)]
 pub struct StaticTokens {
     inner: Arc<Inner>,

@@ -26,8 +26,8 @@ const LEEWAY: Duration = Duration::from_secs(60);
 ///
 /// 1. The token is posted in a form, so that it stands in no address.
 /// 2. 400 with `invalid_token` is a rejection. Whatever else is not 200 proves nothing: 503.
-/// 3. `aud` has to be one of our client ids, `sub` and `exp` have to be there. A token without `sub` was issued without the scope
-///    `openid`.
+/// 3. `aud` has to be one of our client ids, `sub` and `exp` have to be there. A token without `sub` was issued without
+///    the scope `openid`.
 ///
 /// The scopes are Google's, in full: `https://www.googleapis.com/auth/userinfo.email`, and `openid`.
 ///

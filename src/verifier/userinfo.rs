@@ -15,17 +15,19 @@ use crate::error::{VerifyError, VerifyErrorKind};
 use crate::secret::Secret;
 use crate::upstream::{Answer, Upstream};
 
-/// Verifies tokens of any form by asking with them who their user is: the userinfo endpoint of [OpenID Connect], and what looks like
-/// it at GitLab, Atlassian, Salesforce, Discord and others. Clones are cheap and share everything.
+/// Verifies tokens of any form by asking with them who their user is: the userinfo endpoint of [OpenID Connect], and
+/// what looks like it at GitLab, Atlassian, Salesforce, Discord and others. Clones are cheap and share everything.
 ///
 /// Put a [`CacheLayer`](crate::CacheLayer) around it, or each request costs a call.
 ///
 /// 1. `GET` of the endpoint, with the token as bearer token.
-/// 2. 401 is a rejection, and so is 403 with a challenge of `insufficient_scope`. Whatever else is not 200 proves nothing: 503.
-/// 3. The answer is one strict JSON object. Who it is about is at `/sub`, or where [`subject_at`] says; it becomes the claims.
+/// 2. 401 is a rejection, and so is 403 with a challenge of `insufficient_scope`. Whatever else is not 200 proves
+///    nothing: 503.
+/// 3. The answer is one strict JSON object. Who it is about is at `/sub`, or where [`subject_at`] says; it becomes the
+///    claims.
 ///
-/// Userinfo does not say for whom a token is. Where the answer names the client, as Discord's does, [`audience_at`] checks it; else
-/// [`insecure_allow_any_audience`] has to be said.
+/// Userinfo does not say for whom a token is. Where the answer names the client, as Discord's does, [`audience_at`]
+/// checks it; else [`insecure_allow_any_audience`] has to be said.
 ///
 /// ```
 /// # #[cfg(feature = "reqwest")] {

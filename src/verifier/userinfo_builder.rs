@@ -64,7 +64,8 @@ impl UserInfoVerifierBuilder {
         self
     }
 
-    /// Where the answer says who it is about: a string or a whole number that is never given to somebody else. Default: `/sub`.
+    /// Where the answer says who it is about: a string or a whole number that is never given to somebody else. Default:
+    /// `/sub`.
     pub fn subject_at(mut self, place: impl Into<String>) -> Self {
         self.subject = place.into();
         self
@@ -76,28 +77,29 @@ impl UserInfoVerifierBuilder {
         self
     }
 
-    /// Where the answer lists the scopes, as a string or as a list of strings. Default: nowhere, and the token has none.
+    /// Where the answer lists the scopes, as a string or as a list of strings. Default: nowhere, and the token has
+    /// none.
     pub fn scopes_at(mut self, place: impl Into<String>) -> Self {
         self.scopes = Some(place.into());
         self
     }
 
-    /// Where the answer says when the token ends, in seconds since 1970 or as a date of RFC 3339; it then has to. Default: nowhere,
-    /// and a cache asks again at the end of its time to live.
+    /// Where the answer says when the token ends, in seconds since 1970 or as a date of RFC 3339; it then has to.
+    /// Default: nowhere, and a cache asks again at the end of its time to live.
     pub fn expiry_at(mut self, place: impl Into<String>) -> Self {
         self.expiry = Some((place.into(), Expiry::Date));
         self
     }
 
-    /// Where the answer says for how many seconds the token is still good; a token for which it does not say that has no end. In place
-    /// of [`expiry_at`](Self::expiry_at). Default: nowhere.
+    /// Where the answer says for how many seconds the token is still good; a token for which it does not say that has
+    /// no end. In place of [`expiry_at`](Self::expiry_at). Default: nowhere.
     pub fn expires_in_at(mut self, place: impl Into<String>) -> Self {
         self.expiry = Some((place.into(), Expiry::Lifetime));
         self
     }
 
-    /// Where the answer says for whom the token is, and who that has to be: this application's identifier at the provider. May be
-    /// called again with further ones, at the same place.
+    /// Where the answer says for whom the token is, and who that has to be: this application's identifier at the
+    /// provider. May be called again with further ones, at the same place.
     pub fn audience_at(mut self, place: impl Into<String>, audience: impl Into<String>) -> Self {
         let (own, audiences) = self.audience.get_or_insert_default();
         *own = place.into();
@@ -109,8 +111,8 @@ impl UserInfoVerifierBuilder {
     ///
     /// # Security
     ///
-    /// Whoever runs any application that a user has ever logged in to with this provider can present that user's token here, and is
-    /// taken for the user.
+    /// Whoever runs any application that a user has ever logged in to with this provider can present that user's token
+    /// here, and is taken for the user.
     pub fn insecure_allow_any_audience(mut self) -> Self {
         self.any_audience = true;
         self
@@ -134,7 +136,8 @@ impl UserInfoVerifierBuilder {
     /// - a place is no JSON pointer: [`InvalidText`](BuildErrorKind::InvalidText)
     /// - no audience, no client to ask with: [`Missing`](BuildErrorKind::Missing)
     /// - an audience and any: [`Conflict`](BuildErrorKind::Conflict)
-    /// - a duration or number, a status of a rejection below 400 or above 499: [`OutOfRange`](BuildErrorKind::OutOfRange)
+    /// - a duration or number, a status of a rejection below 400 or above 499:
+    ///   [`OutOfRange`](BuildErrorKind::OutOfRange)
     /// - the default client cannot set up TLS: [`Tls`](BuildErrorKind::Tls)
     pub fn build(self) -> Result<UserInfoVerifier, BuildError> {
         let upstream = self.upstream.build()?;

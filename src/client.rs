@@ -15,9 +15,13 @@ use crate::error::VerifyError;
 mod public_addresses;
 #[cfg(feature = "reqwest")]
 mod reqwest;
+#[cfg(feature = "reqwest")]
+mod reqwest_builder;
 
 #[cfg(feature = "reqwest")]
-pub use self::reqwest::{ReqwestClient, ReqwestClientBuilder};
+pub use self::reqwest::ReqwestClient;
+#[cfg(feature = "reqwest")]
+pub use self::reqwest_builder::ReqwestClientBuilder;
 
 /// The future of an answer.
 pub type AnswerFuture<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, VerifyError>> + Send + 'a>>;

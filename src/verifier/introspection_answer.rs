@@ -13,7 +13,7 @@ use crate::error::{VerifyError, VerifyErrorKind};
 use crate::json::{Object, Value};
 
 /// Members that are strings with something in them.
-const TEXTS: [&str; 5] = ["client_id", "iss", "jti", "sub", "token_type"];
+const TEXTS: [&str; 7] = ["azp", "client_id", "iss", "jti", "sub", "token_type", "token_use"];
 /// Members that are handed on, and logged.
 const NAMES: [&str; 7] = ["aud", "azp", "client_id", "scope", "scp", "sub", "username"];
 /// What providers call the type of a token that a bearer may use.

@@ -1,9 +1,12 @@
-//! What a verification costs beside the bare signature check, and what a bad token costs.
+//! What a verification costs beside the bare signature check, what a bad token costs, and what a flood of them does.
 //!
 //!     cargo bench --bench verify --all-features
 //!
-//! Medians and their ratios are printed. Absolute figures differ from machine to machine, ratios hardly.
+//! Medians and their ratios are printed. Absolute figures differ from machine to machine, ratios hardly. The floods look at the
+//! memory of the process: Linux only.
 #![allow(
+    clippy::cast_precision_loss,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a benchmark talks, and ends when it cannot run"
@@ -11,15 +14,22 @@
 
 mod rounds;
 
-use std::time::SystemTime;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response};
 use tokio::runtime::Runtime;
+use tower::{Layer, Service, service_fn};
+use tower_bearer::client::{AnswerFuture, HttpClient, Limits};
 use tower_bearer::testing::TestIssuer;
-use tower_bearer::{Algorithm, BearerToken, JwtVerifier, TokenVerifier};
+use tower_bearer::{Algorithm, AuthLayer, BearerToken, IntrospectionVerifier, JwtVerifier, TokenVerifier};
 
 use rounds::{Candidate, measure};
 
@@ -99,6 +109,10 @@ fn listed(count: u32, separator: &str, piece: impl Fn(u32) -> String) -> String 
     (0..count).map(piece).collect::<Vec<_>>().join(separator)
 }
 
+fn members(count: u32, prefix: &str) -> String {
+    listed(count, ",", |number| format!("\"{prefix}{number}\":1"))
+}
+
 fn two_letters(number: u32) -> String {
     let letter = |number: u32| char::from_u32(0x30 + number % 0x40).filter(|c| *c != '\\').unwrap_or('~');
     [letter(number), letter(number / 0x40)].iter().collect()
@@ -129,11 +143,15 @@ fn bad_tokens(issuer: &TestIssuer) {
         ("wrong byte, 16 KiB", format!("{}~", "a".repeat(long - 1))),
         ("one part", "a".repeat(long)),
         ("nothing but dots", ".".repeat(long)),
+        ("ten thousand dots", ".".repeat(10_000)),
+        ("brackets in base64url, 16 KiB", URL_SAFE_NO_PAD.encode("[".repeat(long * 3 / 4))),
         ("empty signature", format!("{}.", good.rsplit_once('.').unwrap().0)),
         ("algorithm none", format!("eyJhbGciOiJub25lIn0.{}", good.split_once('.').unwrap().1)),
         ("other audience", issuer.token().audience("https://other.example.com").mint()),
         ("other audience, 16 KiB", padded(long)),
         ("claims nested too deep, 16 KiB", format!("{}.{}.AA", good.split('.').next().unwrap(), nested("["))),
+        ("490 names that begin alike", forged(&members(490, "aaaaaaaaaaaaaaaa"))),
+        ("1 000 names", forged(&members(1_000, "a"))),
         ("500 names with escapes", forged(&listed(500, ",", |number| format!("\"\\u0061{number}\":1")))),
         (
             "scopes of two letters, 16 KiB",
@@ -162,9 +180,140 @@ fn bad_tokens(issuer: &TestIssuer) {
     }
 }
 
+/// A signature that is wrong, under the largest key that is used.
+fn largest_key(issuer: &TestIssuer) {
+    let mut modulus: Vec<u8> = (0..1_024_u32).map(|at| u8::try_from(at * at % 251).unwrap()).collect();
+    (modulus[0], modulus[1_023]) = (0xFF, 0xFF);
+    let (n, e) = (URL_SAFE_NO_PAD.encode(modulus), URL_SAFE_NO_PAD.encode([1, 0xFF, 0xFF, 0xFF, 0xFF]));
+    let set = format!(r#"{{"keys":[{{"kty":"RSA","kid":"large","n":"{n}","e":"{e}"}}]}}"#);
+    let verifier = JwtVerifier::builder(issuer.issuer(), API).jwk_set(set).build().unwrap();
+    let token = issuer.token().audience(API).header("kid", "large").mint();
+    let (message, _) = token.rsplit_once('.').unwrap();
+    let token = BearerToken::new(&format!("{message}.{}", URL_SAFE_NO_PAD.encode([1; 1_024]))).unwrap();
+    let run = move || verifier.verify_now(&token, SystemTime::now()).is_some_and(|verdict| verdict.is_err());
+    let medians = measure(&[(String::new(), Box::new(run))]);
+    println!("{:<44}{:>10}{:>9.2} µs", "RSA, 8192 bits, largest exponent", "", medians[0] / 1e3);
+}
+
+/// A provider that has one answer.
+#[derive(Clone, Debug)]
+struct Answering(Bytes);
+
+impl HttpClient for Answering {
+    fn send(&self, _: Request<Bytes>, _: Limits) -> AnswerFuture<'_> {
+        let answer = Response::new(self.0.clone());
+        Box::pin(async { Ok(answer) })
+    }
+}
+
+fn long_answers(runtime: &Runtime) {
+    println!("\n{:<44}{:>10}{:>12}", "one answer of a provider", "bytes", "median");
+    for (count, is_good) in [(10, true), (490, true), (5_000, false)] {
+        let answer = format!(
+            r#"{{"active":true,"iss":"https://as.test","aud":"{API}","sub":"a","exp":4102444800,{}}}"#,
+            members(count, "aaaa")
+        );
+        let length = answer.len();
+        let builder = IntrospectionVerifier::builder("https://as.test", API).client_secret_basic("a", "b");
+        let builder = builder.endpoint("https://as.test/i").http_client(Answering(answer.into()));
+        let (verifier, token) = (builder.build().unwrap(), BearerToken::new("opaque").unwrap());
+        let run = move || runtime.block_on(verifier.verify(&token)).is_ok() == is_good;
+        let medians = measure(&[(String::new(), Box::new(run))]);
+        println!("{:<44}{length:>10}{:>9.2} µs", format!("{count} more members"), medians[0] / 1e3);
+    }
+}
+
+/// Resident memory of this process, in MiB.
+fn memory() -> f64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u32 = pages.split(' ').nth(1).unwrap().parse().unwrap();
+    f64::from(pages) * 4_096.0 / 1_048_576.0
+}
+
+fn percentile(sorted: &[Duration], percent: usize) -> f64 {
+    sorted[(sorted.len() - 1) * percent / 100].as_secs_f64() * 1e6
+}
+
+/// A million malformed tokens through a service, one after the other.
+fn malformed_flood(runtime: &Runtime, issuer: &TestIssuer) {
+    const TOKENS: usize = 1_000_000;
+    let inner = service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(String::new())));
+    let mut service = AuthLayer::new(verifier(issuer, Algorithm::Rs256)).layer(inner);
+    let good = issuer.token().audience(API).mint();
+    let field = |number: usize| {
+        let at = number % good.len();
+        let token = match number % 4 {
+            0 => format!("{}.{}", &good[..at], &good[at..]),
+            1 => good[..at].to_owned(),
+            2 => format!("{number:x}").repeat(1 + number % 64),
+            _ => format!("{}{{{}", &good[..at], &good[at..]),
+        };
+        HeaderValue::try_from(format!("Bearer {token}")).unwrap()
+    };
+    let mut times = Vec::with_capacity(TOKENS);
+    let (mut rejected, mut before) = (0, 0.0);
+    for number in 0..TOKENS {
+        if number == TOKENS / 10 {
+            before = memory();
+        }
+        let mut request = Request::new(());
+        request.headers_mut().insert("authorization", field(number));
+        let started_at = Instant::now();
+        let response = runtime.block_on(service.call(request)).unwrap();
+        times.push(started_at.elapsed());
+        rejected += usize::from(matches!(response.status().as_u16(), 400 | 401));
+    }
+    let grown = memory() - before;
+    times.sort_unstable();
+    let (half, most) = (percentile(&times, 50), percentile(&times, 99));
+    // What the times themselves take, whose pages are touched one after the other.
+    let own = 0.9 * 16.0 * TOKENS as f64 / 1_048_576.0;
+    println!("\n{TOKENS} malformed tokens, {rejected} of them rejected with 400 or 401");
+    println!("median {half:.2} µs, 99 of 100 within {most:.2} µs, memory {:+.1} MiB", grown - own);
+    assert_eq!(rejected, TOKENS);
+}
+
+/// Good tokens on one thread while forged ones keep the other ones busy.
+fn forged_flood(issuer: &TestIssuer) {
+    let verifier = verifier(issuer, Algorithm::Rs256);
+    let good = issuer.token().audience(API).mint();
+    let forged = BearerToken::new(&format!("{}AAAA", &good[..good.len() - 4])).unwrap();
+    let good = BearerToken::new(&good).unwrap();
+    for flooding in [0, 1, 2] {
+        let (is_over, count) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let flood = || {
+            while !is_over.load(Ordering::Relaxed) {
+                assert!(verifier.verify_now(&forged, SystemTime::now()).unwrap().is_err());
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let mut times = Vec::new();
+        thread::scope(|scope| {
+            (0..flooding).for_each(|_| drop(scope.spawn(flood)));
+            let started_at = Instant::now();
+            while started_at.elapsed() < Duration::from_secs(2) {
+                let asked_at = Instant::now();
+                assert!(verifier.verify_now(&good, SystemTime::now()).unwrap().is_ok());
+                times.push(asked_at.elapsed());
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        times.sort_unstable();
+        let (half, most) = (percentile(&times, 50), percentile(&times, 99));
+        let rate = count.into_inner() / 2;
+        println!(
+            "{rate:>7} forged tokens a second on {flooding} threads: a good one {half:.1} µs, 99 of 100 {most:.1} µs"
+        );
+    }
+}
+
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let issuer = runtime.block_on(TestIssuer::start()).unwrap();
     good_tokens(&runtime, &issuer);
     bad_tokens(&issuer);
+    largest_key(&issuer);
+    long_answers(&runtime);
+    malformed_flood(&runtime, &issuer);
+    forged_flood(&issuer);
 }

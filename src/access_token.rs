@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::scope::ScopeSet;
 
+mod weight;
+
 /// A token that a verifier vouches for: who it is about, what it may do, until when.
 ///
 /// It never holds the raw token. Clones are cheap: the content is shared.
@@ -57,6 +59,8 @@ struct Inner {
     validator: Option<Box<str>>,
     // It is about a user whom nobody names: the client must not own what is the user's.
     is_of_unnamed_user: bool,
+    // What it was mapped from, and by which mapping.
+    mapped: Option<(u64, AccessToken)>,
     // Read when somebody asks: most requests never do.
     claims_text: Box<str>,
     claims: OnceLock<Map<String, Value>>,
@@ -217,10 +221,28 @@ impl AccessToken {
             leeway: own.leeway,
             validator: own.validator.clone(),
             is_of_unnamed_user: own.is_of_unnamed_user,
+            mapped: None,
             claims_text: Box::default(),
             claims: OnceLock::new(),
         };
         AccessTokenBuilder { inner, claims: self.claims().clone() }
+    }
+
+    /// Notes what this token was mapped from.
+    pub(crate) fn mapped_from(mut self, mapping: u64, original: Self) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.mapped = Some((mapping, original));
+        }
+        self
+    }
+
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.inner.mapped.is_some()
+    }
+
+    /// What this token was before that mapping.
+    pub(crate) fn before(&self, mapping: u64) -> Option<&Self> {
+        self.inner.mapped.as_ref().filter(|(own, _)| *own == mapping).map(|(_, original)| original)
     }
 
     /// Whether this is the same token, not only an equal one.
@@ -228,60 +250,11 @@ impl AccessToken {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
-    /// About how many bytes of memory it takes, with its claims read.
-    pub(crate) fn weight(&self) -> usize {
-        let inner = &*self.inner;
-        let texts = [&inner.subject, &inner.client, &inner.token_id, &inner.validator];
-        let texts = texts.iter().filter_map(|text| text.as_deref()).chain(inner.issuer.as_deref());
-        let texts: usize = texts.map(str::len).sum();
-        let audiences: usize =
-            inner.audiences.iter().map(|audience| audience.len() + size_of::<Box<str>>()).sum();
-        let read = match inner.claims_text.is_empty() {
-            true => inner.claims.get().map_or(0, weight_of_members),
-            false => weight_when_read(&inner.claims_text),
-        };
-        size_of::<Inner>() + texts + audiences + inner.scopes.as_str().len() + inner.claims_text.len() + read
-    }
-
     /// All claims as JSON.
     #[must_use]
     pub fn claims(&self) -> &Map<String, Value> {
         self.inner.claims.get_or_init(|| serde_json::from_str(&self.inner.claims_text).unwrap_or_default())
     }
-}
-
-/// About what a member of an object takes in a tree map that is half full, and what the smallest tree takes.
-const MEMBER: usize = 128;
-const TREE: usize = 640;
-/// What the allocator adds to a block of memory.
-const BLOCK: usize = 16;
-
-fn weight_of_members(members: &Map<String, Value>) -> usize {
-    TREE + members.iter().map(|(name, value)| MEMBER + name.len() + weight_of(value)).sum::<usize>()
-}
-
-fn weight_of(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        Value::String(text) => BLOCK + text.capacity(),
-        Value::Array(values) => {
-            BLOCK + values.capacity() * size_of::<Value>() + values.iter().map(weight_of).sum::<usize>()
-        }
-        Value::Object(members) => weight_of_members(members),
-    }
-}
-
-/// The same for what is still text: estimated from its punctuation, and rather too high.
-fn weight_when_read(text: &str) -> usize {
-    let of_byte = |byte: u8| match byte {
-        b'{' => TREE,
-        b':' => MEMBER,
-        // A list has room for four at first, and for twice as many whenever it is full.
-        b'[' => BLOCK + 4 * size_of::<Value>(),
-        b',' => BLOCK + 2 * size_of::<Value>(),
-        _ => 1,
-    };
-    text.bytes().map(of_byte).sum()
 }
 
 impl fmt::Debug for AccessToken {

@@ -30,8 +30,10 @@ pub type AnswerFuture<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, 
 ///
 /// `ReqwestClient` is the one that is used unless another is set; implement it to go through a client of your own.
 ///
-/// An implementation follows no redirect, uses no proxy that was not configured, checks certificates, and gives up
-/// with [`VerifyError::unavailable`] when a limit is passed or no answer comes. An answer of any status is an answer.
+/// An implementation follows no redirect, uses no proxy that was not configured, checks certificates, and gives up with
+/// [`VerifyError::unavailable`] when a limit is passed or no answer comes. An answer of any status is an answer. It may
+/// send a request once more whose connection died before an answer: none of them changes anything, but a client
+/// assertion in the form of a request is good for one use.
 pub trait HttpClient: fmt::Debug + Send + Sync + 'static {
     /// Sends one request and reads the whole answer.
     fn send(&self, request: Request<Bytes>, limits: Limits) -> AnswerFuture<'_>;
@@ -41,6 +43,20 @@ impl<C: HttpClient + ?Sized> HttpClient for Arc<C> {
     fn send(&self, request: Request<Bytes>, limits: Limits) -> AnswerFuture<'_> {
         (**self).send(request, limits)
     }
+}
+
+/// How often a request may be sent, in its extensions. Without this it is sent again once whose connection dies before
+/// an answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(
+    not(all(feature = "introspection", feature = "reqwest")),
+    allow(dead_code, reason = "both sides are needed")
+)]
+pub(crate) enum Attempt {
+    /// Once: something in it is good for one use.
+    Only,
+    /// For the second time, on a new connection.
+    Second,
 }
 
 /// What a caller is ready to wait for and to store.

@@ -21,6 +21,8 @@ pub struct VerifyError {
     retry_after: Option<Duration>,
     // The provider named the moment, so that it may be far away.
     is_reset: bool,
+    // The connection went away before an answer.
+    is_cut_off: bool,
     cause: Option<Cause>,
 }
 
@@ -82,7 +84,14 @@ impl VerifyError {
     /// when they are given here.
     #[must_use]
     pub fn rejected(kind: VerifyErrorKind) -> Self {
-        Self { kind, misconfigured: false, retry_after: None, is_reset: false, cause: None }
+        Self {
+            kind,
+            misconfigured: false,
+            retry_after: None,
+            is_reset: false,
+            is_cut_off: false,
+            cause: None,
+        }
     }
 
     /// Nobody can tell now: 503 with `Retry-After`. The client keeps its token.
@@ -139,6 +148,22 @@ impl VerifyError {
     #[must_use]
     pub fn is_misconfigured(&self) -> bool {
         self.misconfigured
+    }
+
+    /// Says that the connection died before an answer.
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn cut_off(mut self) -> Self {
+        self.is_cut_off = true;
+        self
+    }
+
+    /// Whether the connection died before an answer.
+    #[cfg_attr(
+        not(feature = "introspection"),
+        allow(dead_code, reason = "only what is for one use is not sent again")
+    )]
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.is_cut_off
     }
 
     /// Whether the delay is that of a limit, and not a guess.
@@ -323,7 +348,7 @@ pub enum BuildErrorKind {
     SymmetricAlgorithm,
     /// TLS cannot be set up: usually there are no trusted root certificates on this machine.
     Tls,
-    /// The secret is shorter than the hash, or is the text of a key.
+    /// The secret is shorter than the hash, or than a token may be, or is the text of a key.
     WeakSecret,
 }
 
@@ -366,7 +391,7 @@ impl fmt::Display for BuildError {
             BuildErrorKind::PrivateKey => "is a private key where a public one belongs",
             BuildErrorKind::SymmetricAlgorithm => "mixes shared secrets and public keys",
             BuildErrorKind::Tls => "cannot set up TLS: are there trusted root certificates?",
-            BuildErrorKind::WeakSecret => "is shorter than the hash, or is the text of a key",
+            BuildErrorKind::WeakSecret => "is too short, or is the text of a key",
         };
         write!(f, "`{}` {what}", self.setting)
     }

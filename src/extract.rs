@@ -9,6 +9,9 @@
 //! "Without token" can only happen where a layer lets such requests through:
 //! [`optional`](crate::middleware::AuthLayerBuilder::optional), or a CORS preflight.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::Response;
@@ -22,6 +25,8 @@ use crate::challenge::Challenge;
 use crate::error::{Rejection, RejectionKind};
 use crate::log::TARGET;
 use crate::passed::PassedWithoutToken;
+
+const ERROR_EVERY: Duration = Duration::from_secs(60);
 
 /// All claims of the token as a type of yours.
 ///
@@ -57,16 +62,30 @@ impl Fault {
     fn respond(self) -> Response {
         match self {
             Self::NoLayer => {
-                tracing::error!(
-                    target: TARGET,
-                    "a handler asks for the access token, but no `AuthLayer` is around its route",
-                );
+                if is_due() {
+                    tracing::error!(
+                        target: TARGET,
+                        "a handler asks for the access token, but no `AuthLayer` is around its route",
+                    );
+                }
                 answer::internal_error()
             }
             Self::Rejected(kind, challenge) => answer::respond(Rejection::new(kind), challenge, None),
         }
         .map(Body::from)
     }
+}
+
+/// Whether it is time to say again that a layer is missing: anybody can call such a route, as often as they like.
+fn is_due() -> bool {
+    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+    let now = Instant::now();
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_due = last.is_none_or(|last| now.saturating_duration_since(last) >= ERROR_EVERY);
+    if is_due {
+        *last = Some(now);
+    }
+    is_due
 }
 
 fn find(extensions: &Extensions) -> Result<Found, Fault> {

@@ -61,6 +61,8 @@
 #[cfg(all(
     doctest,
     feature = "axum",
+    feature = "github",
+    feature = "introspection",
     feature = "jwt",
     feature = "reqwest",
     any(feature = "aws-lc-rs", feature = "rust-crypto")

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, HeaderMap, HeaderName};
+use http::header::{ACCEPT, HeaderMap};
 use http::{HeaderValue, Request, Response, StatusCode};
 use tokio::sync::Semaphore;
 
@@ -112,7 +112,11 @@ impl Answer {
     }
 
     /// The value of a field that stands there once, as text.
-    pub(crate) fn field(&self, name: &HeaderName) -> Option<&str> {
+    #[cfg(any(
+        feature = "github",
+        all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))
+    ))]
+    pub(crate) fn field(&self, name: &http::HeaderName) -> Option<&str> {
         let mut values = self.headers().get_all(name).iter();
         let value = values.next().filter(|_| values.next().is_none())?;
         value.to_str().ok()

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, Once, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
@@ -27,6 +27,7 @@ use tokio::task::{JoinSet, LocalSet, yield_now};
 use tokio::time::{Instant, sleep, timeout};
 use tower::{Layer, Service, ServiceExt};
 use tower_bearer::cache::{CacheHandle, Cached};
+use tower_bearer::clock::Clock;
 use tower_bearer::error::{RejectionKind, VerifyErrorKind as Kind};
 use tower_bearer::middleware::Auth;
 use tower_bearer::verifier::Verdict;
@@ -970,6 +971,47 @@ async fn no_more_calls_are_under_way_than_there_are_places() {
     assert_eq!((upstream.calls(), upstream.most(), upstream.running()), (MANY, 64, 0));
     let stats = cache.handle().stats();
     assert_eq!((stats.in_flight(), stats.turned_away(), stats.joined()), (0, 0, MANY as u64));
+}
+
+/// The paused time of tokio.
+#[derive(Debug)]
+struct Paused;
+
+impl Clock for Paused {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600)
+    }
+
+    fn instant(&self) -> std::time::Instant {
+        Instant::now().into_std()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_strangers_costs_nobody_who_is_known_an_answer() {
+    // 64 places for calls of half a second are 128 calls a second: the flood alone is more.
+    let upstream = Upstream::after(millis(500));
+    let layer = CacheLayer::builder().time_to_live(seconds(30)).clock(Paused).build().unwrap();
+    let cache = upstream.clone().cached(layer);
+    for known in 0..50 {
+        assert!(ask(&cache, &format!("known{known}")).await.is_ok());
+    }
+    let (mut crowd, mut known, mut number) = (Crowd::new(CurrentThread), Crowd::new(CurrentThread), 0);
+    let mut ticks = tokio::time::interval(millis(100));
+    for tick in 0..900 {
+        ticks.tick().await;
+        for _ in 0..20 {
+            number += 1;
+            let (cache, token) = (cache.clone(), format!("stranger{number}"));
+            crowd.add(async move { ask(&cache, &token).await });
+        }
+        let (cache, token) = (cache.clone(), format!("known{}", tick % 50));
+        known.add(async move { ask(&cache, &token).await.is_ok() });
+    }
+    assert!(known.all().await.into_iter().all(|is_good| is_good));
+    assert_eq!(upstream.most(), 64);
+    let turned_away = cache.handle().stats().turned_away();
+    assert!(turned_away > 1_000, "the flood was none: {turned_away}");
 }
 
 /// Hangs until it is told not to.

@@ -265,7 +265,8 @@ async fn an_answer_of_github_means_what_it_proves() {
         ("app_token_422", ["misconfigured 5", NOBODY, NOBODY, NOBODY]),
         // No 403 proves anything.
         ("any_403_missing_user_agent", [NOBODY; 4]),
-        ("user_403_primary_rate_limit_user", ["unavailable 90"; 4]),
+        // A user whose own quota is spent is verified on that of the app.
+        ("user_403_primary_rate_limit_user", ["unavailable 90", "unavailable 90", "good", "unavailable 90"]),
         ("user_403_secondary_retry_after", ["unavailable 60"; 4]),
         // A good answer is one to the question that was asked.
         ("app_token_200", ["good", NOBODY, NOBODY, NOBODY]),
@@ -422,9 +423,9 @@ async fn a_limit_says_when_it_is_lifted_by_the_clock_of_github() {
         (PRIMARY, "", "0", &at(3_599), 3_599),
         (PRIMARY, "", "0", &at(3_600), 3_600),
         (PRIMARY, "", "0", &at(7_200), 3_600),
-        (PRIMARY, "", "0", &at(1), 1),
-        (PRIMARY, "", "0", &at(0), 1),
-        (PRIMARY, "", "0", &at(-90), 1),
+        (PRIMARY, "", "0", &at(1), 5),
+        (PRIMARY, "", "0", &at(-90), 5),
+        (PRIMARY, "0", "0", &at(90), 90),
         (PRIMARY, "", "0", &none, 60),
         (PRIMARY, "", "0", &"soon".to_owned(), 60),
         (PRIMARY, "", "0", &"-1".to_owned(), 60),
@@ -462,14 +463,18 @@ async fn a_limit_says_when_it_is_lifted_by_the_clock_of_github() {
             ];
             let fields: Vec<_> = fields.into_iter().filter(|(_, value)| !value.is_empty()).collect();
             // Too many requests are a limit by themselves.
-            let expected = if status == 429 && expected == 5 { 60 } else { expected };
+            let expected = if status == 429 && message == "Forbidden" { 60 } else { expected };
             for ours in [DATE, DATE - 5 * 3_600, DATE + 5 * 3_600] {
                 let call = CALLS[usize::try_from(ours + expected).unwrap() % 4];
                 for call in if ours == DATE { CALLS.to_vec() } else { vec![call] } {
                     let world = Scripted::at(TestClock::at(SystemTime::UNIX_EPOCH + secs(ours)));
                     let found = call.outcome(&world, error(status, message, &fields)).await;
                     let row = format!("{status} {message} {fields:?} {call:?}, our clock at {ours}");
-                    assert_eq!(found, format!("unavailable {expected}"), "{row}");
+                    // A user whose own quota is spent is verified on that of the app.
+                    let is_spent = call == Call::Again && remaining == "0";
+                    let expected =
+                        if is_spent { "good".to_owned() } else { format!("unavailable {expected}") };
+                    assert_eq!(found, expected, "{row}");
                 }
             }
         }
@@ -484,7 +489,7 @@ async fn without_a_date_of_github_our_clock_has_to_do() {
             let limit = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", &*reset)];
             error(403, PRIMARY, &[&limit, fields].concat())
         });
-        assert_eq!(found.await, ["unavailable 77"; 4], "{fields:?}");
+        assert_eq!(found.await, ["unavailable 77", "unavailable 77", "good", "unavailable 77"], "{fields:?}");
     }
 }
 
@@ -1067,6 +1072,28 @@ async fn the_first_request_costs_one_call_and_the_next_hundred_none() {
 }
 
 #[tokio::test]
+async fn a_profile_costs_a_call_at_first_and_none_afterwards() {
+    let hub = Hub::with(GitHubVerifierBuilder::fetch_profile, |layer| layer.refresh_ahead(0)).await;
+    let token = hub.github.token(7, &["repo"]);
+    let vouched = hub.verify(&token).await;
+    assert!(vouched.claims().contains_key("name") && vouched.claims().contains_key("email"));
+    assert_eq!((vouched.client(), vouched.scopes().contains("repo")), (Some(hub.github.client_id()), true));
+    assert_eq!(hub.asked(), [CHECK, USER]);
+    hub.clock.advance(LIVE);
+    assert_eq!(hub.verify(&token).await.claims(), vouched.claims());
+    // Unchanged since the first answer, which had a tag.
+    assert_eq!(hub.asked(), [CHECK, USER, USER]);
+    assert!(hub.github.last_request().unwrap().headers().contains_key("if-none-match"));
+    // Without it the claims are the same before and after.
+    let hub = Hub::new().await;
+    let token = hub.github.token(7, &["repo"]);
+    let first = hub.verify(&token).await;
+    hub.clock.advance(LIVE);
+    let second = hub.verify(&token).await;
+    assert_eq!((first.claims(), first.claims().contains_key("email")), (second.claims(), false));
+}
+
+#[tokio::test]
 async fn a_burst_of_one_token_costs_one_call() {
     let hub = Hub::new().await;
     hub.github.latency(Duration::from_millis(20));
@@ -1411,9 +1438,35 @@ async fn an_answer_that_names_another_app_leads_to_a_full_check() {
     // One that names ours does not, and neither does one that names none.
     for fields in [&[("x-oauth-client-id", CLIENT)][..], &[]] {
         let world = Scripted::new();
-        let reply = document(200, fields, octocat().to_string());
+        let fields = [fields, &[("x-oauth-scopes", "repo")]].concat();
+        let reply = document(200, &fields, octocat().to_string());
         assert_eq!(Call::Again.outcome(&world, reply).await, "good");
         assert_eq!(world.script.urls(), [CHECK_URL, USER_URL]);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_lost_its_fields_on_the_way_is_no_reason_to_take_scopes_away() {
+    let world = Scripted::new();
+    let app = Call::Again.app(&world, document(200, &[], octocat().to_string())).await;
+    assert_eq!(outcome(&app, TOKEN).await, "good");
+    assert_eq!(world.script.urls(), [CHECK_URL, USER_URL, CHECK_URL]);
+}
+
+#[tokio::test]
+async fn a_gateway_that_speaks_json_proves_nothing() {
+    for (status, said) in [
+        (404, "no Route matched with those values"),
+        (404, "Not Found"),
+        (401, "Unauthorized"),
+        (401, "Bad credentials"),
+    ] {
+        let reply =
+            document(status, &[("content-type", "application/json")], json!({ "message": said }).to_string());
+        for call in CALLS {
+            let found = call.outcome(&Scripted::new(), reply.clone()).await;
+            assert!(!["good", "rejected"].contains(&&*found), "{status} {said} {call:?}: {found}");
+        }
     }
 }
 
@@ -1478,7 +1531,7 @@ async fn a_request_says_what_it_has_to_and_nothing_else() {
     };
     // The tags of other answers than the user's are of no use.
     world.script.set(CHECK_URL, check_of_octocat().with("etag", "\"check\""));
-    world.script.set(USER_URL, checked(&octocat()).with("etag", "W/\"1\""));
+    world.script.set(USER_URL, checked(&octocat()).with("etag", "W/\"1\"").with("x-oauth-scopes", "repo"));
     world.script.set(MEMBERSHIP_URL, checked(&json!({ "state": "pending" })).with("etag", "\"member\""));
     world.script.set(TEAM_URL, checked(&json!({ "state": "active" })));
     let builder = world.bound().allowed_organizations(["github"]).allowed_teams([("github", "core")]);
@@ -2169,7 +2222,7 @@ async fn the_api_is_asked_where_it_was_said_to_be() {
         world.script.set(&urls[0], check_of_octocat());
         world.script.set(&urls[1], fixture("org_member_404", 0));
         world.script.set(&urls[2], checked(&json!({ "state": "active" })));
-        world.script.set(&urls[3], checked(&octocat()));
+        world.script.set(&urls[3], checked(&octocat()).with("x-oauth-scopes", "repo"));
         let builder = world.bound().api_url(url).allowed_organizations(["github"]);
         let verifier = builder.allowed_teams([("github", "core")]).build().unwrap();
         let vouched = verifier.verify(&bearer(TOKEN)).await.unwrap();

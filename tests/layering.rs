@@ -73,6 +73,7 @@ const INSIDE: [(&str, &[&str]); 75] = [
     (
         "verifier/github",
         &[
+            "answered_claims",
             "github_answer",
             "github_api",
             "github_budget",

@@ -518,7 +518,7 @@ mod asking {
             let authorization = sent(request.headers().get(AUTHORIZATION));
             let said = format!("{authorization:?} {body} {}", request.uri());
             let answer = json!({
-                "active": true, "sub": "alice", "id": 1, "login": "alice", "error": said, "message": said,
+                "active": true, "sub": "alice", "id": 1, "login": "alice", "error": said, "message": said, "documentation_url": "x",
                 "error_description": said, "email": said, "app": { "client_id": "app", "name": said },
                 "user": { "id": 1, "login": "alice", "name": said }, "scopes": ["read"], "scope": "read",
                 "iss": "https://as.example.com", "aud": "https://api.example.com", "exp": 4_000_000_000_u64,
@@ -627,7 +627,7 @@ mod asking {
             for builder in [
                 builder().client_secret_basic("", SECRET),
                 builder().client_secret_basic(format!("{SECRET}\n"), SECRET),
-                builder().client_secret_post(format!("{SECRET} x"), SECRET),
+                builder().client_secret_post(format!("{SECRET}\tx"), SECRET),
                 builder().bearer_token(format!("{SECRET}\n")),
                 builder().client_secret_basic("app", SECRET).client_secret_post("app", SECRET),
                 builder().client_secret_basic("app", SECRET).endpoint(format!("https://user:{SECRET}@h/")),

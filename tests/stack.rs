@@ -16,12 +16,13 @@ mod script;
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::future::pending;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use http::Request;
 use tower::{Layer, ServiceExt};
+use tower_bearer::access_token::AccessTokenBuilder;
 use tower_bearer::clock::Clock;
 use tower_bearer::error::{BuildErrorKind, VerifyErrorKind};
 use tower_bearer::secret::Secret;
@@ -505,6 +506,77 @@ fn claims_are_mapped_once_whoever_remembers_them_and_however_they_are_verified_a
         assert_eq!((subject(&hit), times_mapped(&hit)), (subject_then, 1));
     }
     assert_eq!(asked_again.load(Ordering::SeqCst), 3);
+}
+
+/// Vouches, and never finds anything changed.
+#[derive(Clone)]
+struct Same(&'static str, Arc<AtomicBool>);
+
+impl Same {
+    fn new(subject: &'static str) -> Self {
+        Self(subject, Arc::new(AtomicBool::new(true)))
+    }
+}
+
+impl TokenVerifier for Same {
+    async fn verify(&self, _: &BearerToken) -> Verdict {
+        match self.1.load(Ordering::SeqCst) {
+            true => Ok(AccessToken::verified().subject(self.0).scopes(ScopeSet::parse("read")).build()),
+            false => Err(VerifyErrorKind::Inactive.into()),
+        }
+    }
+
+    async fn revalidate(&self, token: &BearerToken, last: &AccessToken) -> Verdict {
+        self.verify(token).await.map(|_| last.clone())
+    }
+}
+
+#[test]
+fn what_a_mapping_made_of_a_token_stays_on_its_side_of_the_mapping() {
+    let clock = ManualClock::new();
+    let layer = || CacheLayer::builder().clock(clock.clone()).jitter(0).refresh_ahead(0).build().unwrap();
+    let token = bearer("presented");
+    // The same cache serves as it is, and under a mapping with a cache of its own.
+    let plain = Same::new("7").cached(layer());
+    let more = |builder: AccessTokenBuilder, token: &AccessToken| {
+        let subject = format!("gh:{}", token.subject().unwrap());
+        builder.subject(subject).scopes(ScopeSet::parse(&format!("{} admin", token.scopes())))
+    };
+    let admin = plain.clone().map_claims(more).cached(layer());
+    for _ in 0..4 {
+        let mapped = block_on(admin.verify(&token)).unwrap();
+        assert_eq!((mapped.subject(), mapped.scopes().as_str()), (Some("gh:7"), "read admin"));
+        let unmapped = block_on(plain.verify(&token)).unwrap();
+        assert_eq!((unmapped.subject(), unmapped.scopes().as_str()), (Some("7"), "read"));
+        clock.advance(secs(301));
+    }
+    // A mapping of a mapping, with caches between them.
+    let twice = Same::new("7").map_claims(more).cached(layer()).map_claims(more).cached(layer());
+    for _ in 0..4 {
+        assert_eq!(block_on(twice.verify(&token)).unwrap().subject(), Some("gh:gh:7"));
+        clock.advance(secs(301));
+    }
+}
+
+#[test]
+fn what_one_member_granted_ends_with_that_member() {
+    let clock = ManualClock::new();
+    let role =
+        |role: &'static str| move |builder: AccessTokenBuilder, _: &AccessToken| builder.claim("role", role);
+    let admins = Same::new("alice");
+    let members = [
+        admins.clone().map_claims(role("admin")).boxed(),
+        Same::new("alice").map_claims(role("user")).boxed(),
+    ];
+    let layer = CacheLayer::builder().clock(clock.clone()).jitter(0).refresh_ahead(0).build().unwrap();
+    let cached = AnyOf::new(members).unwrap().ask_all().cached(layer);
+    let role = || block_on(cached.verify(&bearer("presented"))).unwrap().claim::<String>("role").unwrap();
+    assert_eq!(role(), "admin");
+    clock.advance(secs(301));
+    assert_eq!(role(), "admin");
+    admins.1.store(false, Ordering::SeqCst);
+    clock.advance(secs(301));
+    assert_eq!(role(), "user");
 }
 
 #[test]
@@ -1735,7 +1807,9 @@ mod providers {
 
     #[tokio::test]
     async fn a_token_that_its_owner_refuses_or_cannot_judge_is_shown_to_nobody_else() {
-        let said = Bytes::from_static(br#"{"message":"Not Found"}"#);
+        let said = Bytes::from_static(
+            br#"{"message":"Not Found","documentation_url":"https://docs.github.com/rest"}"#,
+        );
         let not_found = Reply::Document(StatusCode::NOT_FOUND, HeaderMap::new(), said);
         for (github_says, introspection_says, of_github, of_introspection) in [
             (not_found, Reply::document(r#"{"active":false}"#), 401, 401),

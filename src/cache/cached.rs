@@ -216,9 +216,12 @@ impl<V: TokenVerifier + 'static> Cached<V> {
     ) {
         let Inner { verifier, core } = &*self.inner;
         let is_refresh = place.is_some();
+        let was_good =
+            || core.memory.last(flight.digest(), core.clock.now(), verifier.generation()).is_some();
+        let is_known = is_refresh || last.is_some() || was_good();
         let (place, flight) = match place {
             Some(place) => (Some(place), flight),
-            None => match core.turn(flight).await {
+            None => match core.turn(flight, is_known).await {
                 Some(turn) => turn,
                 None => return,
             },

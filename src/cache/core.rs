@@ -89,8 +89,12 @@ impl Core {
     }
 
     /// Waits for a place among the upstream calls. None: nobody is left who wants to know.
-    pub(super) async fn turn(&self, mut flight: Flight<Verdict>) -> Option<(Option<Place>, Flight<Verdict>)> {
-        let mut place = pin!(self.limit.place());
+    pub(super) async fn turn(
+        &self,
+        mut flight: Flight<Verdict>,
+        is_known: bool,
+    ) -> Option<(Option<Place>, Flight<Verdict>)> {
+        let mut place = pin!(self.limit.place(is_known));
         loop {
             match unless(place.as_mut(), flight.abandoned()).await {
                 Some(place) => return Some((place, flight)),

@@ -231,7 +231,11 @@ impl CacheLayerBuilder {
     }
 
     /// How many calls of the verifier are under way at most, for different tokens. Verdicts that need no waiting are
-    /// not counted.
+    /// not counted. Around a chain they are those of all its members together: one that hangs may take them all, where
+    /// members with caches of their own do not feel each other.
+    ///
+    /// While nobody can tell about tokens, the last eighth is handed out one at a time, so that a provider that comes
+    /// back is found out.
     ///
     /// Default: 64. From 1 to 65 536.
     pub fn max_upstream_calls(mut self, calls: usize) -> Self {

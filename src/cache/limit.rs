@@ -27,6 +27,8 @@ pub(super) struct Limit {
     gate: Arc<Semaphore>,
     interval: Duration,
     background: Arc<Semaphore>,
+    // Of those whose token nobody knows yet one at a time is at the head of the queue: the others go first.
+    stranger: Semaphore,
     queue: AtomicUsize,
     longest_queue: usize,
     longest_wait: Duration,
@@ -66,6 +68,7 @@ impl Limit {
             gate: semaphore(1),
             interval: timeout / 8,
             background: semaphore((places / 2).max(1)),
+            stranger: Semaphore::new(1),
             queue: AtomicUsize::new(0),
             longest_queue,
             longest_wait,
@@ -96,12 +99,18 @@ impl Limit {
     }
 
     /// Waits for a place. None: too many wait already, or it took too long.
-    pub(super) async fn place(&self) -> Option<Place> {
+    ///
+    /// Whoever brings a token that was good a while ago goes before all strangers, however many there are.
+    pub(super) async fn place(&self, is_known: bool) -> Option<Place> {
         if let Some(place) = self.free_place() {
             return Some(place);
         }
         let turn = self.queue_up()?;
-        let place = within(self.longest_wait, either(self.waited_place(), self.reserved_place())).await;
+        let place = async {
+            let _head = if is_known { None } else { self.stranger.acquire().await.ok() };
+            either(self.waited_place(), self.reserved_place()).await
+        };
+        let place = within(self.longest_wait, place).await;
         drop(turn);
         place
     }

@@ -12,7 +12,7 @@ use reqwest::Client;
 use tokio::runtime::Handle;
 
 use super::public_addresses::{is_public, not_public};
-use super::{AnswerFuture, HttpClient, Limits};
+use super::{AnswerFuture, Attempt, HttpClient, Limits};
 use crate::deadline::within;
 use crate::error::VerifyError;
 
@@ -37,13 +37,21 @@ pub struct ReqwestClient {
 
 impl ReqwestClient {
     /// Sends a request, and waits for the head of the answer.
-    async fn begin(&self, request: reqwest::Request) -> reqwest::Result<reqwest::Response> {
-        let again = request.try_clone();
-        match (self.client.execute(request).await, again) {
+    async fn begin(
+        &self,
+        request: reqwest::Request,
+        attempt: Option<Attempt>,
+    ) -> Result<reqwest::Response, VerifyError> {
+        let again = request.try_clone().filter(|_| attempt.is_none());
+        let client = if attempt == Some(Attempt::Second) { &self.fresh } else { &self.client };
+        match (client.execute(request).await, again) {
             // What is asked of issuers changes nothing there. A connection of its own: one that had been idle is seldom
             // the only one that the other side has closed.
-            (Err(error), Some(again)) if died_before_an_answer(&error) => self.fresh.execute(again).await,
-            (answer, _) => answer,
+            (Err(error), Some(again)) if died_before_an_answer(&error) => {
+                self.fresh.execute(again).await.map_err(unavailable)
+            }
+            (Err(error), _) if died_before_an_answer(&error) => Err(unavailable(error).cut_off()),
+            (answer, _) => answer.map_err(unavailable),
         }
     }
 
@@ -52,6 +60,7 @@ impl ReqwestClient {
         request: Request<Bytes>,
         max_body: usize,
     ) -> Result<Response<Bytes>, VerifyError> {
+        let attempt = request.extensions().get().copied();
         let request = reqwest::Request::try_from(request).map_err(unavailable)?;
         // A name is for the resolver to judge. As the URL has it, an address has one form only.
         let host = request.url().host_str().unwrap_or_default();
@@ -60,8 +69,8 @@ impl ReqwestClient {
             return Err(VerifyError::unavailable(not_public()));
         }
         let late = || VerifyError::unavailable("no answer began within the time limit");
-        let began = within(self.first_byte_timeout, self.begin(request)).await.ok_or_else(late)?;
-        let mut answer = began.map_err(unavailable)?;
+        let mut answer =
+            within(self.first_byte_timeout, self.begin(request, attempt)).await.ok_or_else(late)??;
         // RFC 9112 §6.3: two framings are how one answer is smuggled into another.
         if answer.headers().contains_key(TRANSFER_ENCODING) && answer.headers().contains_key(CONTENT_LENGTH) {
             return Err(VerifyError::unavailable("the answer has two lengths"));

@@ -7,10 +7,17 @@ const SHORTEST: usize = 16;
 
 /// The members of an answer that has been read strictly, without what is `null` and without what repeats the token: an
 /// access token never holds that.
+#[cfg(feature = "introspection")]
 pub(super) fn claims(answer: &[u8], token: &str) -> Map<String, Value> {
     let mut claims: Map<String, Value> = serde_json::from_slice(answer).unwrap_or_default();
-    claims.retain(|name, value| !value.is_null() && !repeats(name, token) && !mentions(value, token));
+    claims.retain(|_, value| !value.is_null());
+    leave_out(&mut claims, token);
     claims
+}
+
+/// Leaves out the claims that repeat the token.
+pub(super) fn leave_out(claims: &mut Map<String, Value>, token: &str) {
+    claims.retain(|name, value| !repeats(name, token) && !mentions(value, token));
 }
 
 /// Whether a text repeats the token. A short one is not looked for: it would be found in what has nothing to do with

@@ -29,7 +29,9 @@ const LAST_SECOND: f64 = 253_402_300_799.0;
 /// Claims that only an ID token has: hashes of what was issued together with it.
 const OF_ID_TOKENS: [&str; 3] = ["at_hash", "c_hash", "s_hash"];
 /// What providers call tokens that are no access tokens, in claims such as `typ` and `token_type`; `-` stands for `_`.
-const OTHER_CLASSES: [&str; 17] = [
+const OTHER_CLASSES: [&str; 19] = [
+    "authorization_code",
+    "code",
     "dpop",
     "execute_actions",
     "id",
@@ -228,8 +230,10 @@ fn text<'a>(claims: &Object<'a>, name: &str) -> Result<Option<Cow<'a, str>>, Ver
 
 /// Whether a claim that may say anything names another class of tokens.
 fn is_other_class(claims: &Object<'_>, name: &str) -> bool {
-    let class = claims.get(name).and_then(Value::string);
-    class.is_some_and(|class| OTHER_CLASSES.contains(&&*class.to_ascii_lowercase().replace('-', "_")))
+    claims.get(name).and_then(Value::string).is_some_and(|class| {
+        let class = class.trim().to_ascii_lowercase().replace(['-', ' '], "_");
+        OTHER_CLASSES.contains(&&*class)
+    })
 }
 
 /// RFC 7519 §2, NumericDate: seconds since 1970, fractions allowed.

@@ -10,7 +10,6 @@ use base64::engine::general_purpose::STANDARD;
 use form_urlencoded::Serializer;
 use http::HeaderValue;
 
-use super::parties;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 use crate::algorithm::Algorithm;
 use crate::bearer_token::BearerToken;
@@ -96,8 +95,15 @@ impl Credentials {
         if secret.expose().trim().is_empty() || self.client().is_some_and(|client| client.trim().is_empty()) {
             return Err(BuildError::new(setting, BuildErrorKind::Empty));
         }
-        self.client().map_or(Ok(()), |client| parties::plain(setting, client))?;
-        if matches!(self, Self::Bearer(token) if BearerToken::new(token.expose()).is_err()) {
+        // RFC 6749 appendix A: spaces may stand in either, but one at an end, or a line break, came with a file.
+        let is_torn = |text: &str| text.trim() != text || text.chars().any(char::is_control);
+        let is_wrong = match self {
+            Self::Bearer(token) => BearerToken::new(token.expose()).is_err(),
+            Self::Basic { secret, .. } | Self::Post { secret, .. } => is_torn(secret.expose()),
+            #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+            Self::PrivateKeyJwt { .. } => false,
+        };
+        if is_wrong || self.client().is_some_and(is_torn) {
             return Err(BuildError::new(setting, BuildErrorKind::InvalidText));
         }
         match self {
@@ -117,6 +123,11 @@ impl Credentials {
 }
 
 impl ClientAuthentication {
+    /// Whether what proves us may be sent once only.
+    pub(super) fn is_for_one_use(&self) -> bool {
+        !matches!(self, Self::Header(_) | Self::Post { .. })
+    }
+
     /// Puts what proves us into the form.
     ///
     /// Returns what belongs into the `Authorization` field.

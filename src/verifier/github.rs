@@ -16,7 +16,7 @@ use super::github_members::Members;
 use super::github_note::Note;
 use super::github_scopes as scopes;
 use super::github_token::Kind;
-use super::{TokenVerifier, Verdict};
+use super::{TokenVerifier, Verdict, answered_claims};
 use crate::access_token::AccessToken;
 use crate::bearer_token::BearerToken;
 use crate::error::{VerifyError, VerifyErrorKind};
@@ -40,10 +40,10 @@ const APP: HeaderName = HeaderName::from_static("x-oauth-client-id");
 /// 4. When a cache verifies the token again, it is `GET /user` with `If-None-Match`: that is on the quota of the token,
 ///    and free while nothing has changed.
 ///
-/// The subject is the number of the user; `login` and `avatar_url` are claims, and so are `name` and `email` once an
-/// answer has had them, which that to `GET /user` does. No name is ever a key: logins change hands. The scopes are
-/// those that GitHub names, with those that they include (`repo` has `public_repo`); a token for which it names none
-/// has none.
+/// The subject is the number of the user; `login` and `avatar_url` are claims, and with
+/// [`fetch_profile`](super::GitHubVerifierBuilder::fetch_profile) `name` and `email` are too. No name is ever a key:
+/// logins change hands. The scopes are those that GitHub names, with those that they include (`repo` has
+/// `public_repo`); a token for which it names none has none, and those of GitHub Apps (`ghu_`) never have any.
 ///
 /// ```
 /// # #[cfg(feature = "reqwest")] {
@@ -67,6 +67,7 @@ pub(super) struct Inner {
     pub(super) api: Api,
     pub(super) issuer: Arc<str>,
     pub(super) personal_allowed: bool,
+    pub(super) asks_profile: bool,
     pub(super) members: Members,
     pub(super) budget: Budget,
 }
@@ -100,7 +101,8 @@ impl Inner {
         match Kind::of(token.as_bytes()) {
             Some(Kind::App) => Ok(self.app.as_ref()),
             Some(Kind::Personal) if self.personal_allowed => Ok(None),
-            Some(Kind::Personal | Kind::Unusable) => Err(VerifyErrorKind::Malformed.into()),
+            Some(Kind::Personal) => Err(refused("personal access tokens are not allowed here")),
+            Some(Kind::Unusable) => Err(refused("it is a token of an installation, or one for refreshing")),
             None => Err(VerifyError::not_mine()),
         }
     }
@@ -110,9 +112,16 @@ impl Inner {
         self.budget.spend(self.api.upstream.clock.instant(), app.is_some())?;
         let found = match app {
             Some(app) => self.check(app, token).await?,
-            None => Found::read(&self.api.get("/user", token, None).await?, None)?,
+            None => self.of_any_app(token).await?,
         };
         self.vouch(token, found).await
+    }
+
+    /// Asks who the user is, whatever app the token was issued to.
+    async fn of_any_app(&self, token: &BearerToken) -> Result<Found, VerifyError> {
+        let answer = self.api.get("/user", token, None).await?;
+        self.note_limit(&answer, false);
+        Found::read(&answer, None)
     }
 
     /// Asks whether the token was issued to this app.
@@ -123,23 +132,43 @@ impl Inner {
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let answer = self.api.ask(request, app.check.clone(), app.authorization.clone()).await?;
         match answer.status() {
-            StatusCode::OK => app.read(&answer),
+            StatusCode::OK if self.asks_profile => self.with_profile(app.read(&answer)?, token).await,
+            StatusCode::OK => {
+                let mut found = app.read(&answer)?;
+                found.user.forget_profile();
+                Ok(found)
+            }
             StatusCode::NOT_FOUND if answer::is_of_the_api(&answer) => Err(VerifyErrorKind::Inactive.into()),
             // Our credentials, our request, or an address at which there is no such API.
             StatusCode::UNAUTHORIZED | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::NOT_FOUND => {
                 Err(answer.misconfigured())
             }
             _ => {
-                if let Some(delay) = answer::limit(&answer) {
-                    self.budget.limited(self.api.upstream.clock.instant(), delay);
-                }
+                self.note_limit(&answer, true);
                 Err(answer::unavailable(&answer))
             }
         }
     }
 
+    /// Notes that GitHub has had enough of us. A quota that is spent is that of the app, or of one user alone.
+    fn note_limit(&self, answer: &Answer, is_of_app: bool) {
+        if let Some(delay) = answer::limit(answer).filter(|_| is_of_app || !answer::is_spent(answer)) {
+            self.budget.limited(self.api.upstream.clock.instant(), delay, is_of_app);
+        }
+    }
+
+    /// Adds what only the user's own answer has.
+    async fn with_profile(&self, bound: Found, token: &BearerToken) -> Result<Found, VerifyError> {
+        let own = Found::read(&self.api.get("/user", token, None).await?, bound.note.client.clone())?;
+        if own.user.id != bound.user.id {
+            return Err(VerifyError::unavailable("the answer is about another user"));
+        }
+        Ok(Found { expires_at: bound.expires_at.or(own.expires_at), ..own })
+    }
+
     async fn vouch(&self, token: &BearerToken, found: Found) -> Verdict {
-        let Found { user, scopes, expires_at, note } = found;
+        let Found { mut user, scopes, expires_at, note } = found;
+        answered_claims::leave_out(&mut user.claims, token.as_str());
         let scopes = scopes::with_included(&scopes.unwrap_or_default());
         self.members.check(&self.api, token, &note).await?;
         let vouched = AccessToken::verified()
@@ -152,30 +181,49 @@ impl Inner {
         Ok(note.client.into_iter().fold(vouched, |token, client| token.client(client)).build())
     }
 
+    /// Vouches anew for a token of which the user is known.
+    async fn renew(&self, token: &BearerToken, note: &Note, last: &AccessToken, answer: &Answer) -> Verdict {
+        let mut found = Found::read(answer, note.client.clone())?;
+        if found.user.id != note.id {
+            return Err(VerifyError::unavailable("the answer is about another user"));
+        }
+        // Where something took the field out, its absence says nothing.
+        if note.client.is_some() && found.scopes.is_none() && note.has_scopes() {
+            return self.verify(token).await;
+        }
+        found.expires_at = found.expires_at.or_else(|| last.expires_at());
+        if note.client.is_some() && !self.asks_profile {
+            found.user.forget_profile();
+        }
+        self.vouch(token, found).await
+    }
+
     /// Asks again, on the quota of the token. Falls back on a verification where that does not prove enough.
     async fn revalidate(&self, token: &BearerToken, last: &AccessToken) -> Verdict {
         let app = self.app_for(token)?;
-        let is_of_app = |note: &Note| note.client.as_deref() == app.map(|app| app.client.as_str());
-        let Some(note) = Note::read(last).filter(is_of_app) else {
+        let is_own = |note: &Note| {
+            let client = app.map(|app| app.client.as_str());
+            note.client.as_deref() == client && last.issuer() == Some(&*self.issuer)
+        };
+        let Some(note) = Note::read(last).filter(is_own) else {
             return self.verify(token).await;
         };
         let answer = self.api.get("/user", token, note.tag.as_ref()).await?;
-        let client = answer.field(&APP);
-        if client.zip(app).is_some_and(|(client, app)| client != app.client) {
+        if app.is_some_and(|app| !app.may_own(&answer))
+            || (app.is_some() && answer::is_spent(&answer) && answer::limit(&answer).is_some())
+        {
             return self.verify(token).await;
         }
         if answer.status() != StatusCode::NOT_MODIFIED {
-            let mut found = Found::read(&answer, note.client.clone())?;
-            if found.user.id != note.id {
-                return Err(VerifyError::unavailable("the answer is about another user"));
-            }
-            found.expires_at = found.expires_at.or_else(|| last.expires_at());
-            return self.vouch(token, found).await;
+            return self.renew(token, &note, last, &answer).await;
+        }
+        if !note.is_unchanged(&answer) {
+            return self.verify(token).await;
         }
         // An answer without a body need not repeat the scopes. If it does, they count.
         let scopes = scopes::of(answer.headers());
-        if note.tag.is_none() || (scopes.is_some() && scopes != note.scopes) {
-            return self.verify(token).await;
+        if scopes.is_some() && scopes != note.scopes {
+            return self.renew(token, &note, last, &self.api.get("/user", token, None).await?).await;
         }
         self.members.check(&self.api, token, &note).await?;
         Ok(last.clone())
@@ -196,6 +244,11 @@ impl Found {
 }
 
 impl App {
+    /// Whether an answer names this app, or none.
+    fn may_own(&self, answer: &Answer) -> bool {
+        !answer.headers().contains_key(&APP) || answer.field(&APP) == Some(&self.client)
+    }
+
     fn read(&self, answer: &Answer) -> Result<Found, VerifyError> {
         let bad = |text: &'static str| VerifyError::unavailable(text);
         let object = answer.object()?;
@@ -224,6 +277,11 @@ impl App {
         let note = Note { tag: None, ..Note::new(client, &user, scopes.clone(), answer) };
         Ok(Found { user, scopes, expires_at, note })
     }
+}
+
+/// A token of a kind that is not verified.
+fn refused(why: &'static str) -> VerifyError {
+    VerifyError::rejected(VerifyErrorKind::Malformed).because(why)
 }
 
 impl TokenVerifier for GitHubVerifier {

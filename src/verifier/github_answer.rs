@@ -20,6 +20,8 @@ const EXPIRATION: HeaderName = HeaderName::from_static("github-authentication-to
 
 /// The longest time that a limit lasts.
 const LONGEST_LIMIT: Duration = Duration::from_secs(3_600);
+/// The shortest, whatever the clocks say.
+const SHORTEST_LIMIT: Duration = Duration::from_secs(5);
 /// How long to leave GitHub alone after a limit that has no date.
 const UNDATED_LIMIT: Duration = Duration::from_secs(60);
 
@@ -53,6 +55,11 @@ impl User {
         }
         Ok(Self { id, login, claims })
     }
+
+    /// Leaves out what only one of GitHub's answers has, so that what is a claim does not depend on which was the last.
+    pub(super) fn forget_profile(&mut self) {
+        ["name", "email"].iter().for_each(|name| drop(self.claims.remove(*name)));
+    }
 }
 
 fn is_id(text: &str) -> bool {
@@ -81,9 +88,9 @@ pub(super) fn limit(answer: &Answer) -> Option<Duration> {
     }
     let now = now_there(answer);
     let reset = || {
-        let at = answer.field(&RESET).filter(|_| answer.field(&REMAINING) == Some("0"))?;
+        let at = answer.field(&RESET).filter(|_| is_spent(answer))?;
         let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(at.parse().ok()?))?;
-        Some(at.duration_since(now).unwrap_or_default())
+        Some(at.duration_since(now).unwrap_or_default().max(SHORTEST_LIMIT))
     };
     let undated = || {
         let said = message(answer).unwrap_or_default().to_ascii_lowercase();
@@ -91,7 +98,13 @@ pub(super) fn limit(answer: &Answer) -> Option<Duration> {
         (is_limit || answer.status() == StatusCode::TOO_MANY_REQUESTS).then_some(UNDATED_LIMIT)
     };
     let delay = freshness::retry_after_within(answer.headers(), now, LONGEST_LIMIT);
-    delay.or_else(reset).or_else(undated).map(|delay| delay.min(LONGEST_LIMIT))
+    // None is less than any.
+    delay.max(reset()).or_else(undated).map(|delay| delay.min(LONGEST_LIMIT))
+}
+
+/// Whether a quota is spent: that of the app, or of the user, whose call it was.
+pub(super) fn is_spent(answer: &Answer) -> bool {
+    answer.field(&REMAINING) == Some("0")
 }
 
 /// By GitHub's clock, since its dates are by that one too.
@@ -105,18 +118,20 @@ pub(super) fn message(answer: &Answer) -> Option<String> {
     answer.object().ok()?.string("message").ok()?.map(Into::into)
 }
 
-/// Whether an answer is one of the API, and not of something in between or of a wrong address: those have a message.
+/// Whether an answer is one of the API, and not of a gateway in between or of a wrong address: every error of the API
+/// says where it is documented.
 pub(super) fn is_of_the_api(answer: &Answer) -> bool {
-    message(answer).is_some()
+    let documented = |error: Object<'_>| error.string("documentation_url").ok().flatten().is_some();
+    message(answer).is_some() && answer.object().is_ok_and(documented)
 }
 
 /// What an answer to a request with the token means that is not one of those that were hoped for.
 pub(super) fn refused(answer: &Answer) -> VerifyError {
-    match (answer.status(), message(answer)) {
+    match message(answer) {
+        _ if answer.status() != StatusCode::UNAUTHORIZED || !is_of_the_api(answer) => unavailable(answer),
         // The token was not in the request when it arrived: something in between took it out.
-        (StatusCode::UNAUTHORIZED, Some(said)) if said == "Requires authentication" => answer.misconfigured(),
-        (StatusCode::UNAUTHORIZED, Some(_)) => VerifyErrorKind::Inactive.into(),
-        _ => unavailable(answer),
+        Some(said) if said == "Requires authentication" => answer.misconfigured(),
+        _ => VerifyErrorKind::Inactive.into(),
     }
 }
 

@@ -18,7 +18,8 @@ pub(super) struct Budget {
 struct Spent {
     window: Option<Instant>,
     calls: u32,
-    limited_until: Option<Instant>,
+    // Of calls of the app, and of calls of users.
+    limited_until: [Option<Instant>; 2],
 }
 
 impl Budget {
@@ -26,12 +27,13 @@ impl Budget {
         Self { allowed, spent: Mutex::default() }
     }
 
-    /// Takes a call out of the budget: one of the app, to which the limits apply that GitHub told us of, or one of a
-    /// user.
+    /// Takes a call out of the budget: one of the app, or one of a user. GitHub has told us of limits for each.
     pub(super) fn spend(&self, now: Instant, is_of_app: bool) -> Result<(), VerifyError> {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        let limit = spent.limited_until.map(|until| until.saturating_duration_since(now));
-        if let Some(left) = limit.filter(|left| is_of_app && !left.is_zero()) {
+        let [of_users, of_app] = spent.limited_until;
+        let until = if is_of_app { of_app } else { of_users };
+        let left = until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero());
+        if let Some(left) = left {
             return Err(VerifyError::unavailable("the limit of calls is passed").reset_after(left));
         }
         let Some((calls, period)) = self.allowed else { return Ok(()) };
@@ -49,9 +51,11 @@ impl Budget {
     }
 
     /// Notes that GitHub does not answer for some time: asking on would only prolong it.
-    pub(super) fn limited(&self, now: Instant, delay: Duration) {
+    pub(super) fn limited(&self, now: Instant, delay: Duration, is_of_app: bool) {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        spent.limited_until = spent.limited_until.max(now.checked_add(delay));
+        let [of_users, of_app] = &mut spent.limited_until;
+        let until = if is_of_app { of_app } else { of_users };
+        *until = (*until).max(now.checked_add(delay));
     }
 }
 
@@ -73,8 +77,8 @@ mod tests {
     fn a_limit_of_the_provider_is_kept_to() {
         let start = Instant::now();
         let budget = Budget::new(None);
-        budget.limited(start, Duration::from_secs(90));
-        budget.limited(start, Duration::from_secs(30));
+        budget.limited(start, Duration::from_secs(90), true);
+        budget.limited(start, Duration::from_secs(30), true);
         assert!(budget.spend(start, false).is_ok());
         let error = budget.spend(start + Duration::from_secs(30), true).unwrap_err();
         assert_eq!(error.retry_delay(), Some(Duration::from_secs(60)));

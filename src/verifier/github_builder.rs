@@ -29,6 +29,7 @@ pub struct GitHubVerifierBuilder {
     api_url: String,
     api_version: String,
     personal_allowed: bool,
+    asks_profile: bool,
     users: Option<Vec<u64>>,
     organizations: Option<Vec<String>>,
     teams: Option<Vec<(String, String)>>,
@@ -66,6 +67,7 @@ impl GitHubVerifierBuilder {
             api_url: API_URL.to_owned(),
             api_version: API_VERSION.to_owned(),
             personal_allowed: false,
+            asks_profile: false,
             users: None,
             organizations: None,
             teams: None,
@@ -86,6 +88,18 @@ impl GitHubVerifierBuilder {
     /// The version of the API that is asked for. Default: `2022-11-28`.
     pub fn api_version(mut self, version: impl Into<String>) -> Self {
         self.api_version = version.into();
+        self
+    }
+
+    /// Asks for the profile of the user too when a token is first verified: `name` and `email` are claims then, as far
+    /// as the user shows them.
+    ///
+    /// It costs a second call, on the quota of the token, and makes the first time that a cache verifies it again free.
+    ///
+    /// Default: one call, and the claims `login` and `avatar_url`. Tokens of any app, and personal ones, have all of
+    /// them.
+    pub fn fetch_profile(mut self) -> Self {
+        self.asks_profile = true;
         self
     }
 
@@ -165,6 +179,7 @@ impl GitHubVerifierBuilder {
             members: self.checked_members()?,
             issuer: issuer(&base).into(),
             personal_allowed: self.personal_allowed,
+            asks_profile: self.asks_profile,
             budget: Budget::new(self.budget),
             api: Api { base, version, upstream: self.upstream.build()? },
         }))
@@ -180,6 +195,10 @@ impl GitHubVerifierBuilder {
         let usual = if scheme == "https" { 443 } else { 80 };
         let port = url.port_u16().filter(|port| *port != usual).map(|port| format!(":{port}"));
         let path = url.path().trim_end_matches('/');
+        if host == "github.com" {
+            // Where users are; the API is elsewhere.
+            return Err(BuildError::new("api_url", BuildErrorKind::InvalidUrl));
+        }
         Ok(format!("{scheme}://{host}{}{path}", port.unwrap_or_default()))
     }
 

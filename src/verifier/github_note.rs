@@ -48,6 +48,18 @@ impl Note {
         Some(Self { client, id, login, scopes, tag })
     }
 
+    /// Whether an answer says that nothing has changed since.
+    pub(super) fn is_unchanged(&self, answer: &Answer) -> bool {
+        let strong = |tag: &HeaderValue| tag.to_str().map(|tag| tag.trim_start_matches("W/").to_owned()).ok();
+        let told = answer.headers().get(ETAG);
+        // RFC 9110 §15.4.5: an answer has the tag of what is unchanged, if it has one.
+        self.tag.as_ref().is_some_and(|own| told.is_none_or(|told| strong(told) == strong(own)))
+    }
+
+    pub(super) fn has_scopes(&self) -> bool {
+        self.scopes.as_ref().is_some_and(|scopes| !scopes.is_empty())
+    }
+
     pub(super) fn text(&self) -> String {
         let client = format!("github {}", self.client.as_deref().unwrap_or_default());
         let scopes = self.scopes.as_ref().map(|scopes| format!("={scopes}")).unwrap_or_default();

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use form_urlencoded::Serializer;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -16,6 +18,7 @@ use super::signed_answer::{self, SignedAnswers};
 use super::{TokenVerifier, Verdict, answered_claims};
 use crate::address::Address;
 use crate::bearer_token::BearerToken;
+use crate::client::Attempt;
 use crate::error::VerifyError;
 use crate::upstream::{Answer, Upstream};
 
@@ -82,8 +85,7 @@ impl IntrospectionVerifier {
 
 impl Inner {
     async fn ask(&self, token: &BearerToken) -> Verdict {
-        let request = self.request(token).await?;
-        let answer = self.upstream.ask(request).await?;
+        let answer = self.answer(token).await?;
         match answer.status() {
             StatusCode::OK => {}
             status => {
@@ -108,6 +110,24 @@ impl Inner {
         let mut claims = answered_claims::claims(&body, token.as_str());
         claims.remove("active");
         Ok(vouched.claims(claims).build())
+    }
+
+    /// The answer of the endpoint. An assertion is good for one use: with one, a request is not sent again but made
+    /// anew.
+    async fn answer(&self, token: &BearerToken) -> Result<Answer, VerifyError> {
+        let mut request = self.request(token).await?;
+        if !self.authentication.is_for_one_use() {
+            return self.upstream.ask(request).await;
+        }
+        request.extensions_mut().insert(Attempt::Only);
+        match self.upstream.ask(request).await {
+            Err(error) if error.is_cut_off() => {
+                let mut request = self.request(token).await?;
+                request.extensions_mut().insert(Attempt::Second);
+                self.upstream.ask(request).await
+            }
+            answer => answer,
+        }
     }
 
     async fn request(&self, token: &BearerToken) -> Result<Request<Bytes>, VerifyError> {
@@ -169,9 +189,12 @@ impl TokenVerifier for IntrospectionVerifier {
     }
 }
 
-/// Whether a token has the three parts of a JWT, the first of which begins with a brace.
+/// Whether a token has the parts of a JWT, signed or encrypted, the first of which is an object.
 fn is_jwt(token: &[u8]) -> bool {
-    token.starts_with(b"ey") && token.iter().filter(|byte| **byte == b'.').count() == 2
+    let dots = token.iter().filter(|byte| **byte == b'.').count();
+    let header = token.split(|byte| *byte == b'.').next().unwrap_or_default();
+    let is_object = |header: Vec<u8>| header.trim_ascii_start().starts_with(b"{");
+    matches!(dots, 2 | 4) && URL_SAFE_NO_PAD.decode(header).is_ok_and(is_object)
 }
 
 impl fmt::Debug for IntrospectionVerifier {

@@ -33,7 +33,8 @@ const MAX_LEEWAY: Duration = Duration::from_secs(300);
 #[must_use = "the verifier is made by `build`"]
 pub struct IntrospectionVerifierBuilder {
     issuer: Option<String>,
-    audiences: Option<Vec<String>>,
+    audiences: Vec<String>,
+    any_audience: bool,
     // All but issuer and audiences, which are checked when it is built.
     rules: Rules,
     endpoint: Option<String>,
@@ -56,7 +57,8 @@ impl IntrospectionVerifier {
     pub fn builder(issuer: impl Into<String>, audience: impl Into<String>) -> IntrospectionVerifierBuilder {
         IntrospectionVerifierBuilder {
             issuer: Some(issuer.into()),
-            audiences: Some(vec![audience.into()]),
+            audiences: vec![audience.into()],
+            any_audience: false,
             rules: Rules {
                 issuer: None,
                 issuer_may_be_missing: false,
@@ -150,7 +152,7 @@ impl IntrospectionVerifierBuilder {
 
     /// Accepts tokens for another audience too.
     pub fn add_audience(mut self, audience: impl Into<String>) -> Self {
-        self.audiences.get_or_insert_default().push(audience.into());
+        self.audiences.push(audience.into());
         self
     }
 
@@ -161,7 +163,7 @@ impl IntrospectionVerifierBuilder {
     /// A token that the issuer made for any other service then opens this one. Only for an issuer that serves nobody
     /// else, or whose endpoint answers `active` to this client for its own tokens alone.
     pub fn insecure_allow_any_audience(mut self) -> Self {
-        self.audiences = None;
+        self.any_audience = true;
         self
     }
 
@@ -229,11 +231,14 @@ impl IntrospectionVerifierBuilder {
     /// - the default client cannot set up TLS: [`Tls`](BuildErrorKind::Tls)
     pub fn build(self) -> Result<IntrospectionVerifier, BuildError> {
         let upstream = self.upstream.build()?;
-        let discovered = self.endpoint.is_none();
+        let discovered = self.endpoint.is_none() || self.discovers_keys();
         let issuer = self.issuer.as_ref().map(|issuer| parties::issuer(issuer, discovered)).transpose()?;
-        let audiences = parties::audiences(self.audiences.as_deref())?;
+        let audiences = parties::expected_audiences(&self.audiences, self.any_audience)?;
         if self.rules.leeway > MAX_LEEWAY {
             return Err(BuildError::new("leeway", BuildErrorKind::OutOfRange));
+        }
+        if issuer.is_none() && self.endpoint.is_none() {
+            return Err(BuildError::new("endpoint", BuildErrorKind::Missing));
         }
         let address = match &self.endpoint {
             Some(url) => Address::Configured(endpoint::check("endpoint", url)?),
@@ -257,6 +262,17 @@ impl IntrospectionVerifierBuilder {
             username_as_subject: self.username_as_subject,
             opaque_only: self.opaque_only,
         }))
+    }
+
+    #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+    fn discovers_keys(&self) -> bool {
+        self.signed_by.as_ref().is_some_and(RemoteJwks::is_discovered)
+    }
+
+    #[cfg(not(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))))]
+    #[expect(clippy::unused_self, reason = "the other form looks")]
+    fn discovers_keys(&self) -> bool {
+        false
     }
 
     fn credentials(mut self, credentials: Credentials) -> Self {

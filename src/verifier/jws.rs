@@ -72,8 +72,8 @@ impl<'a> Jws<'a> {
             return Err(malformed);
         }
         // No early exit and no table: this form is compiled to vector instructions.
-        let (all, dots) = token.iter().fold((true, 0_u16), |(all, dots), &byte| {
-            (all & is_token_byte(byte), dots + u16::from(byte == b'.'))
+        let (all, dots) = token.iter().fold((true, 0_usize), |(all, dots), &byte| {
+            (all & is_token_byte(byte), dots + usize::from(byte == b'.'))
         });
         if !all || dots != 2 {
             return Err(malformed);

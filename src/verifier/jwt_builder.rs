@@ -30,7 +30,8 @@ const RFC9068_CLAIMS: [&str; 7] = ["iss", "exp", "aud", "sub", "client_id", "iat
 #[must_use = "the verifier is made by `build`"]
 pub struct JwtVerifierBuilder {
     issuer: Option<String>,
-    audiences: Option<Vec<String>>,
+    audiences: Vec<String>,
+    any_audience: bool,
     sources: Vec<(&'static str, KeySource)>,
     algorithms: Option<Vec<Algorithm>>,
     types: TokenTypes,
@@ -57,7 +58,8 @@ impl JwtVerifierBuilder {
     fn new(issuer: String, audience: String) -> Self {
         Self {
             issuer: Some(issuer),
-            audiences: Some(vec![audience]),
+            audiences: vec![audience],
+            any_audience: false,
             sources: Vec::new(),
             algorithms: None,
             types: TokenTypes::Usual,
@@ -73,7 +75,7 @@ impl JwtVerifierBuilder {
 
     /// Accepts tokens for another audience too.
     pub fn add_audience(mut self, audience: impl Into<String>) -> Self {
-        self.audiences.get_or_insert_default().push(audience.into());
+        self.audiences.push(audience.into());
         self
     }
 
@@ -87,7 +89,7 @@ impl JwtVerifierBuilder {
     ///
     /// [`AccessToken::client`]: crate::AccessToken::client
     pub fn insecure_allow_any_audience(mut self) -> Self {
-        self.audiences = None;
+        self.any_audience = true;
         self
     }
 
@@ -242,7 +244,7 @@ impl JwtVerifierBuilder {
         let (setting, source) = self.key_source()?;
         let issuer = self.issuer.as_ref().map(|issuer| parties::issuer(issuer, source.is_discovered()));
         let issuer = issuer.transpose()?;
-        let audiences = parties::audiences(self.audiences.as_deref())?;
+        let audiences = parties::expected_audiences(&self.audiences, self.any_audience)?;
         let mut required = self.required.clone();
         for name in &required {
             if name.trim().is_empty() {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use super::{TokenVerifier, Verdict};
@@ -13,7 +14,12 @@ use crate::bearer_token::BearerToken;
 pub struct MapClaims<V, F> {
     verifier: V,
     map: F,
+    // Of this mapping and its clones.
+    id: u64,
 }
+
+/// How many mappings there are.
+static MAPPINGS: AtomicU64 = AtomicU64::new(0);
 
 impl<V, F> MapClaims<V, F>
 where
@@ -21,11 +27,11 @@ where
     F: Fn(AccessTokenBuilder, &AccessToken) -> AccessTokenBuilder + Send + Sync,
 {
     pub(super) fn new(verifier: V, map: F) -> Self {
-        Self { verifier, map }
+        Self { verifier, map, id: MAPPINGS.fetch_add(1, Ordering::Relaxed) }
     }
 
     fn mapped(&self, verdict: Verdict) -> Verdict {
-        verdict.map(|token| (self.map)(token.to_builder(), &token).build())
+        verdict.map(|token| (self.map)(token.to_builder(), &token).build().mapped_from(self.id, token))
     }
 }
 
@@ -47,10 +53,14 @@ where
     }
 
     async fn revalidate(&self, token: &BearerToken, last: &AccessToken) -> Verdict {
-        match self.verifier.revalidate(token, last).await {
-            // Unchanged, and so it has been mapped before.
-            Ok(same) if same.is_same(last) => Ok(same),
-            verdict => self.mapped(verdict),
+        match last.before(self.id) {
+            // Whoever is asked knows what they said, and not what was made of it.
+            Some(original) => match self.verifier.revalidate(token, original).await {
+                Ok(same) if same.is_same(original) => Ok(last.clone()),
+                verdict => self.mapped(verdict),
+            },
+            None if last.is_mapped() => self.verify(token).await,
+            None => self.mapped(self.verifier.revalidate(token, last).await),
         }
     }
 

@@ -59,7 +59,7 @@ pub use self::userinfo::UserInfoVerifier;
 #[cfg(feature = "introspection")]
 pub use self::userinfo_builder::UserInfoVerifierBuilder;
 
-#[cfg(feature = "introspection")]
+#[cfg(any(feature = "github", feature = "introspection"))]
 mod answered_claims;
 mod any_of;
 #[cfg(all(feature = "introspection", feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
@@ -170,7 +170,7 @@ pub trait TokenVerifier: Send + Sync {
     /// A cache asks this way before and after the time to live of an entry has ended. `last` is what was vouched for;
     /// what the verifier noted in its [`validator`](AccessToken::validator) goes with it. For an unchanged answer,
     /// return a clone of `last`. In a chain another member may have vouched for it: what this verifier noted says
-    /// whether it did.
+    /// whether it did. A wrapper that changes what others vouch for hands them their own, not what it made of it.
     ///
     /// Default: [`verify`](Self::verify).
     fn revalidate(&self, token: &BearerToken, last: &AccessToken) -> impl Future<Output = Verdict> + Send {
@@ -208,8 +208,9 @@ pub trait TokenVerifier: Send + Sync {
 
     /// Changes what this verifier vouches for: reads scopes from another claim, adds or renames what handlers look for.
     ///
-    /// The closure gets a builder that says what the token says, and the token. Put a cache around the result and not
-    /// inside, so that it runs once for each verification.
+    /// The closure gets a builder that says what the token says, and the token. What it makes of a token depends on
+    /// that token alone: where a verifier says that nothing has changed, it is not called again. Put a cache around the
+    /// result and not inside, so that it runs once for each verification.
     ///
     /// ```
     /// # use tower_bearer::{AccessToken, BearerToken, ScopeSet, TokenVerifier, VerifyError};

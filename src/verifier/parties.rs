@@ -22,9 +22,18 @@ pub(super) fn issuer(issuer: &str, discovered: bool) -> Result<Arc<str>, BuildEr
     Ok(issuer.into())
 }
 
-/// The audiences. None is as good as any if the configuration says so.
-pub(super) fn audiences(audiences: Option<&[String]>) -> Result<Vec<Box<str>>, BuildError> {
-    let audiences = audiences.unwrap_or_default();
+/// The audiences of a token that is for us: one of these, of which the first was asked for, or any. No further one can
+/// be meant then.
+pub(super) fn expected_audiences(own: &[String], any: bool) -> Result<Vec<Box<str>>, BuildError> {
+    match (any, own) {
+        (true, [_, _, ..]) => Err(BuildError::new("add_audience", BuildErrorKind::Conflict)),
+        (true, _) => Ok(Vec::new()),
+        (false, own) => audiences(own),
+    }
+}
+
+/// The audiences.
+pub(super) fn audiences(audiences: &[String]) -> Result<Vec<Box<str>>, BuildError> {
     if audiences.iter().any(|audience| audience.trim().is_empty() || *audience == "*") {
         return Err(BuildError::new("audience", BuildErrorKind::Empty));
     }

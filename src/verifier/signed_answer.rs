@@ -1,7 +1,7 @@
 //! Reads introspection answers that the provider signed ([RFC 9701 §5]).
 //!
 //! 1. The content type and the `typ` of the header are those of a token introspection response.
-//! 2. Issuer and audience are the provider and this server, `iat` is there, and not ahead of us.
+//! 2. Issuer and audience are the provider and this server, `iat` is of just now.
 //! 3. One key of the provider fits, and the signature is good.
 //! 4. What the provider says is in `token_introspection`.
 //!
@@ -24,6 +24,9 @@ use crate::upstream::Answer;
 
 /// The media type, in the requests and in the answers.
 pub(super) const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/token-introspection+jwt");
+
+/// How old an answer may be: one of long ago is no answer to what was just asked.
+const MAX_AGE: Duration = Duration::from_secs(60);
 
 /// What is asked of signed answers.
 #[derive(Debug)]
@@ -97,8 +100,9 @@ impl SignedAnswers {
         }
         let issued = claims::date(&claims, "iat").ok().flatten();
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        if issued.is_none_or(|issued| issued > now + self.leeway) {
-            return Err(bad("the signed answer has no date, or one ahead of us"));
+        let in_time = |issued: Duration| issued <= now + self.leeway && now <= issued + self.leeway + MAX_AGE;
+        if !issued.is_some_and(in_time) {
+            return Err(bad("the signed answer has no date, or is not of just now"));
         }
         // RFC 9701 §5: `sub` and `exp` have no place here, so that it is no access token.
         let said = claims.get("token_introspection").map(Value::text);

@@ -81,7 +81,7 @@ impl Inner {
         let answer = self.upstream.ask(request).await?;
         match answer.status() {
             StatusCode::OK => self.profile.read(&answer, token),
-            StatusCode::UNAUTHORIZED if !is_html(&answer) => Err(VerifyErrorKind::Inactive.into()),
+            StatusCode::UNAUTHORIZED if is_about_the_token(&answer) => Err(VerifyErrorKind::Inactive.into()),
             StatusCode::FORBIDDEN if lacks_scope(&answer) => Err(VerifyErrorKind::Claim.into()),
             _ if self.is_rejection(&answer) => Err(VerifyErrorKind::Inactive.into()),
             status => {
@@ -100,15 +100,22 @@ impl Inner {
     }
 }
 
-/// A page of something in between, which knows nothing of tokens.
-fn is_html(answer: &Answer) -> bool {
-    answer.field(&CONTENT_TYPE).is_some_and(|value| value.to_ascii_lowercase().starts_with("text/html"))
+/// Not so if something in between answers, which knows nothing of tokens: with a page, or with a challenge for
+/// something else.
+fn is_about_the_token(answer: &Answer) -> bool {
+    let all = |name| answer.headers().get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
+    let is_page = |value: &str| value.to_ascii_lowercase().contains("html");
+    let is_bearer = |value: &str| value.to_ascii_lowercase().contains("bearer");
+    let mut challenges = all(WWW_AUTHENTICATE).peekable();
+    !all(CONTENT_TYPE).any(is_page) && (challenges.peek().is_none() || challenges.any(is_bearer))
 }
 
 /// RFC 6750 §3.1: the token is good, but not for this.
 fn lacks_scope(answer: &Answer) -> bool {
     let challenges = answer.headers().get_all(WWW_AUTHENTICATE).iter();
-    challenges.filter_map(|value| value.to_str().ok()).any(|value| value.contains("insufficient_scope"))
+    challenges
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.contains("error=\"insufficient_scope\""))
 }
 
 impl TokenVerifier for UserInfoVerifier {

@@ -30,7 +30,8 @@ pub struct UserInfoVerifierBuilder {
     client: Option<String>,
     scopes: Option<String>,
     expiry: Option<(String, Expiry)>,
-    audience: Option<(String, Vec<String>)>,
+    // Place and audience.
+    audiences: Vec<(String, String)>,
     any_audience: bool,
     rejection: Option<(u16, String)>,
     upstream: Settings,
@@ -47,7 +48,7 @@ impl UserInfoVerifier {
             client: None,
             scopes: None,
             expiry: None,
-            audience: None,
+            audiences: Vec::new(),
             any_audience: false,
             rejection: None,
             upstream: Settings::default(),
@@ -101,9 +102,7 @@ impl UserInfoVerifierBuilder {
     /// Where the answer says for whom the token is, and who that has to be: this application's identifier at the
     /// provider. May be called again with further ones, at the same place.
     pub fn audience_at(mut self, place: impl Into<String>, audience: impl Into<String>) -> Self {
-        let (own, audiences) = self.audience.get_or_insert_default();
-        *own = place.into();
-        audiences.push(audience.into());
+        self.audiences.push((place.into(), audience.into()));
         self
     }
 
@@ -135,7 +134,7 @@ impl UserInfoVerifierBuilder {
     /// - issuer or endpoint: [`InvalidUrl`](BuildErrorKind::InvalidUrl), [`InsecureUrl`](BuildErrorKind::InsecureUrl)
     /// - a place is no JSON pointer: [`InvalidText`](BuildErrorKind::InvalidText)
     /// - no audience, no client to ask with: [`Missing`](BuildErrorKind::Missing)
-    /// - an audience and any: [`Conflict`](BuildErrorKind::Conflict)
+    /// - an audience and any, audiences at two places: [`Conflict`](BuildErrorKind::Conflict)
     /// - a duration or number, a status of a rejection below 400 or above 499:
     ///   [`OutOfRange`](BuildErrorKind::OutOfRange)
     /// - the default client cannot set up TLS: [`Tls`](BuildErrorKind::Tls)
@@ -143,17 +142,26 @@ impl UserInfoVerifierBuilder {
         let upstream = self.upstream.build()?;
         let issuer = parties::issuer(&self.issuer, self.endpoint.is_none())?;
         self.check_places()?;
-        match (&self.audience, self.any_audience) {
-            (None, false) => return Err(BuildError::new("audience_at", BuildErrorKind::Missing)),
-            (Some(_), true) => return Err(BuildError::new("audience_at", BuildErrorKind::Conflict)),
-            (Some((_, audiences)), false) => drop(parties::audiences(Some(audiences.as_slice()))?),
-            (None, true) => {}
-        }
+        let audience = self.audience()?;
         let address = self.address(&issuer, &upstream)?;
         let rejection = self.checked_rejection()?;
-        let Self { subject, client, scopes, expiry, audience, .. } = self;
+        let Self { subject, client, scopes, expiry, .. } = self;
         let profile = Profile { issuer, subject, client, scopes, expiry, audience, leeway: LEEWAY };
         Ok(UserInfoVerifier::new(Inner { address, profile, rejection, upstream }))
+    }
+
+    /// The place of the audience, and who is expected there. None: anybody.
+    fn audience(&self) -> Result<Option<(String, Vec<String>)>, BuildError> {
+        let fault = |kind| Err(BuildError::new("audience_at", kind));
+        let Some((place, _)) = self.audiences.first() else {
+            return if self.any_audience { Ok(None) } else { fault(BuildErrorKind::Missing) };
+        };
+        if self.any_audience || self.audiences.iter().any(|(other, _)| other != place) {
+            return fault(BuildErrorKind::Conflict);
+        }
+        let audiences: Vec<String> = self.audiences.iter().map(|(_, audience)| audience.clone()).collect();
+        parties::audiences(&audiences)?;
+        Ok(Some((place.clone(), audiences)))
     }
 
     fn address(&self, issuer: &Arc<str>, upstream: &Upstream) -> Result<Address, BuildError> {
@@ -166,12 +174,14 @@ impl UserInfoVerifierBuilder {
     }
 
     fn check_places(&self) -> Result<(), BuildError> {
-        let audience = self.audience.as_ref().map(|(place, _)| place);
+        let audience = self.audiences.first().map(|(place, _)| place);
+        let is_lifetime = self.expiry.as_ref().is_some_and(|(_, form)| matches!(form, Expiry::Lifetime));
+        let expiry = if is_lifetime { "expires_in_at" } else { "expiry_at" };
         for (setting, place) in [
             ("subject_at", Some(&self.subject)),
             ("client_at", self.client.as_ref()),
             ("scopes_at", self.scopes.as_ref()),
-            ("expiry_at", self.expiry.as_ref().map(|(place, _)| place)),
+            (expiry, self.expiry.as_ref().map(|(place, _)| place)),
             ("audience_at", audience),
         ] {
             if place.is_some_and(|place| !is_pointer(place)) {

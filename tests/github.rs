@@ -435,7 +435,7 @@ async fn a_limit_says_when_it_is_lifted_by_the_clock_of_github() {
         (PRIMARY, "", "none", &at(90), 60),
         // A secondary limit has a count of its own: what remains of the other one says nothing.
         (SECONDARY, "30", "4999", &at(1_800), 30),
-        (SECONDARY, "30", "0", &at(1_800), 30),
+        (SECONDARY, "30", "0", &at(1_800), 1_800),
         (SECONDARY, "0", "4999", &at(1_800), 1),
         (SECONDARY, "600", "4999", &at(1_800), 600),
         (SECONDARY, "86400", "4999", &at(1_800), 3_600),

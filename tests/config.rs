@@ -442,6 +442,12 @@ fn a_jwk_set_without_a_usable_key_is_refused() {
 }
 
 #[test]
+fn any_audience_and_a_certain_one_cannot_both_be_meant() {
+    let fault = fault(verifier().insecure_allow_any_audience().add_audience("x").build());
+    assert_eq!(fault, ("add_audience", Conflict));
+}
+
+#[test]
 fn keys_come_from_one_source() {
     type Build = fn(JwtVerifierBuilder) -> JwtVerifierBuilder;
     let sources: [(&str, Build); 6] = [

@@ -2060,6 +2060,9 @@ fn an_address_that_is_not_safe_is_refused() {
     for (url, kind) in [
         ("http://api.github.com", InsecureUrl),
         ("http://10.0.0.1/api/v3", InsecureUrl),
+        // Where users are, and not programs.
+        ("https://github.com", InvalidUrl),
+        ("https://GitHub.com/api/v3", InvalidUrl),
         ("https://me@github.example.com", InvalidUrl),
         ("https://me:secret@github.example.com", InvalidUrl),
         ("https://github.example.com/api/v3?a=b", InvalidUrl),

@@ -1580,6 +1580,15 @@ async fn what_a_signed_answer_says_is_judged_like_any_other_answer() {
 }
 
 #[tokio::test]
+async fn a_signed_answer_of_nothing_but_dots_is_no_answer() {
+    let signing = Signing::new().await;
+    for length in [1, 65_535, 65_536] {
+        let error = signing.verdict(SIGNED, ".".repeat(length)).await.unwrap_err();
+        assert_eq!((error.kind(), error.is_misconfigured()), (Kind::Unavailable, false), "{length}");
+    }
+}
+
+#[tokio::test]
 async fn a_signed_answer_with_claims_that_do_not_fit_is_no_answer() {
     let signing = Signing::new().await;
     let header = signing.header(Algorithm::Es256);
@@ -1595,6 +1604,9 @@ async fn a_signed_answer_with_claims_that_do_not_fit_is_no_answer() {
         json!({ "aud": "my-api2" }),
         json!({ "iat": null }),
         json!({ "iat": START + 61 }),
+        // Of long ago: it was the answer to another question.
+        json!({ "iat": START - 121 }),
+        json!({ "iat": 0 }),
         json!({ "iat": START.to_string() }),
         json!({ "sub": "alice" }),
         json!({ "exp": START + 300 }),
@@ -1722,7 +1734,7 @@ fn what_cannot_work_is_found_when_it_is_built() {
     use BuildErrorKind::{Conflict, Empty, InvalidText, Missing, OutOfRange};
 
     let provider = Provider::new();
-    let cases: [(Change, &str, BuildErrorKind); 18] = [
+    let cases: [(Change, &str, BuildErrorKind); 22] = [
         (|builder| builder.client_secret_post("x", "x"), "client_secret_post", Conflict),
         (|builder| builder.client_secret_basic("x", "x"), "client_secret_basic", Conflict),
         (|builder| builder.bearer_token("x"), "bearer_token", Conflict),
@@ -1738,6 +1750,10 @@ fn what_cannot_work_is_found_when_it_is_built() {
         (|builder| builder.add_audience(""), "audience", Empty),
         (|builder| builder.add_audience("*"), "audience", Empty),
         (|builder| builder.add_audience("a b"), "audience", InvalidText),
+        (|builder| builder.insecure_allow_any_audience().add_audience("x"), "add_audience", Conflict),
+        (|builder| builder.add_audience("x").insecure_allow_any_audience(), "add_audience", Conflict),
+        (|builder| builder.assertion_audience("x"), "assertion_audience", Conflict),
+        (|builder| builder.assertion_key_id("x"), "assertion_key_id", Conflict),
         (
             |builder| builder.insecure_allow_any_issuer().signed_answers(RemoteJwks::at("https://h/")),
             "issuer",
@@ -1762,6 +1778,12 @@ fn what_cannot_work_is_found_when_it_is_built() {
     assert_eq!(fault_of(provider.plain()), ("client_secret_basic", Missing));
     let borne = bare().bearer_token("x").signed_answers(RemoteJwks::discovered());
     assert_eq!(fault_of(borne), ("signed_answers", Missing));
+    // Keys that have to be discovered, at an issuer where nothing can be.
+    for issuer in ["my-issuer", "urn:acme", "https://idp.example.com/?x=1"] {
+        let builder = IntrospectionVerifier::builder(issuer, AUDIENCE).client_secret_basic(CLIENT, SECRET);
+        let builder = builder.http_client(provider.script.clone()).endpoint(ENDPOINT);
+        assert_eq!(fault_of(builder.signed_answers(RemoteJwks::discovered())).0, "issuer", "{issuer}");
+    }
     // Nowhere to look the endpoint up.
     let nowhere = provider.plain().insecure_allow_any_issuer().client_secret_basic(CLIENT, SECRET);
     assert_eq!(fault_of(nowhere), ("endpoint", Missing));

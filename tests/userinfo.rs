@@ -193,6 +193,27 @@ fn assert_outcome(name: &str, reply: Reply, expected: &str) {
 }
 
 #[test]
+fn a_lifetime_is_counted_from_the_answer() {
+    for (answer, expected) in [
+        (json!({ "sub": "a", "left": 60 }), "good"),
+        (json!({ "sub": "a", "left": null }), "good"),
+        (json!({ "sub": "a" }), "good"),
+        (json!({ "sub": "a", "left": 0 }), "expired"),
+        (json!({ "sub": "a", "left": "60" }), "unavailable"),
+        (json!({ "sub": "a", "left": -1 }), "unavailable"),
+        (json!({ "sub": "a", "left": u64::MAX }), "unavailable"),
+    ] {
+        let world = World::answering(Reply::document(answer.to_string()));
+        let verdict = verify(&world.builder().expires_in_at("/left").build().unwrap());
+        assert_eq!(outcome(&verdict), expected, "{answer}");
+        if answer["left"] == 60 {
+            let end = SystemTime::UNIX_EPOCH + secs(START + 60);
+            assert_eq!(verdict.unwrap().expires_at(), Some(end));
+        }
+    }
+}
+
+#[test]
 fn only_a_refusal_of_the_token_itself_is_a_rejection() {
     let challenge = |status, value: &str| Reply::status(status).with("www-authenticate", value);
     let good = r#"{"sub":"alice"}"#;
@@ -202,6 +223,13 @@ fn only_a_refusal_of_the_token_itself_is_a_rejection() {
         ("401", Reply::status(401), "inactive"),
         ("401 in JSON", json_of(401, r#"{"error":"invalid_token"}"#), "inactive"),
         ("401 with a challenge", challenge(401, r#"Bearer error="invalid_token""#), "inactive"),
+        ("401 with challenges, one of them for a token", challenge(401, "Basic, Bearer"), "inactive"),
+        ("401 of a proxy", challenge(401, r#"Basic realm="staging""#), "unavailable"),
+        (
+            "401 of a page of XML",
+            Reply::status(401).with("content-type", "application/xhtml+xml"),
+            "unavailable",
+        ),
         ("401 of a page", page(401), "unavailable"),
         ("401 of a page, in capitals", Reply::status(401).with("content-type", "TEXT/HTML"), "unavailable"),
         ("403", Reply::status(403), "unavailable"),
@@ -1215,6 +1243,8 @@ fn a_setting_that_cannot_work_is_named() {
         (strict().audience_at("/aud", "a\tb"), "audience", InvalidText),
         (strict(), "audience_at", Missing),
         (me().audience_at("/aud", "web"), "audience_at", Conflict),
+        (strict().audience_at("/aud", "web").audience_at("/azp", "web"), "audience_at", Conflict),
+        (me().expires_in_at("x"), "expires_in_at", InvalidText),
         (me().rejection(403, ""), "rejection", Empty),
         (me().rejection(403, " "), "rejection", Empty),
         (me().rejection(399, "x"), "rejection", OutOfRange),

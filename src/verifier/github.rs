@@ -163,7 +163,10 @@ impl Inner {
         if own.user.id != bound.user.id {
             return Err(VerifyError::unavailable("the answer is about another user"));
         }
-        Ok(Found { expires_at: bound.expires_at.or(own.expires_at), ..own })
+        // Where something takes the field out, the other answer has them too.
+        let scopes = own.scopes.or(bound.scopes);
+        let note = Note { scopes: scopes.clone(), ..own.note };
+        Ok(Found { scopes, note, expires_at: bound.expires_at.or(own.expires_at), user: own.user })
     }
 
     async fn vouch(&self, token: &BearerToken, found: Found) -> Verdict {

@@ -463,8 +463,9 @@ impl Model {
         }
         self.next_sweep = elapsed + 60;
         let generation = self.generation;
-        self.good
-            .retain(|_, good| good.generation == generation && instant < good.until && good.is_current(wall));
+        // For a minute longer, to tell who comes back from a stranger.
+        let kept = |good: &Good| instant < good.until + seconds(60);
+        self.good.retain(|_, good| good.generation == generation && kept(good) && good.is_current(wall));
         self.bad.retain(|_, bad| bad.generation == generation && instant < bad.until);
     }
 }

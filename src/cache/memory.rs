@@ -153,7 +153,8 @@ impl Memory {
     pub(super) fn sweep(&self, now: Moment, generation: u64) {
         let again = |vouched: &Vouched| match vouched.token.validator() {
             Some(_) => self.bounds.time_to_live,
-            None => Duration::ZERO,
+            // Long enough to tell who comes back from a stranger.
+            None => SWEEP_EVERY,
         };
         self.good.iter().for_each(|good| {
             good.retain(|_, vouched| {

@@ -228,14 +228,7 @@ impl AccessToken {
         AccessTokenBuilder { inner, claims: self.claims().clone() }
     }
 
-    /// Notes what this token was mapped from.
-    pub(crate) fn mapped_from(mut self, mapping: u64, original: Self) -> Self {
-        if let Some(inner) = Arc::get_mut(&mut self.inner) {
-            inner.mapped = Some((mapping, original));
-        }
-        self
-    }
-
+    /// Whether a mapping made it of another one.
     pub(crate) fn is_mapped(&self) -> bool {
         self.inner.mapped.is_some()
     }
@@ -349,6 +342,12 @@ impl AccessTokenBuilder {
     /// too.
     pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.claims.insert(name.into(), value.into());
+        self
+    }
+
+    /// Notes what the token is made of, and by which mapping.
+    pub(crate) fn mapped_from(mut self, mapping: u64, original: AccessToken) -> Self {
+        self.inner.mapped = Some((mapping, original));
         self
     }
 

@@ -34,11 +34,12 @@ const APP: HeaderName = HeaderName::from_static("x-oauth-client-id");
 ///    `github_pat_`) if that is allowed, those of installations and for refreshing (`ghs_`, `ghr_`) never. Tokens
 ///    without a prefix of GitHub are not recognised. Nobody is asked about any that is refused here.
 /// 2. `POST /applications/{client_id}/token`, one call, says whether the token was issued to this app, to whom, with
-///    which scopes and until when. 404 is a rejection. Whatever else is not 200 proves nothing: 503, with GitHub's own
-///    date if it passed a limit. 401 and 422 are our own fault, and logged as an error.
+///    which scopes and until when. GitHub's own 404 is a rejection; one of a gateway, which does not say where it is
+///    documented, is not. Whatever else is not 200 proves nothing: 503, with GitHub's own date if it passed a limit.
+///    401 and 422 are our own fault, and logged as an error.
 /// 3. If there are lists of users, organisations or teams, GitHub is asked whether the user is on one of them.
 /// 4. When a cache verifies the token again, it is `GET /user` with `If-None-Match`: that is on the quota of the token,
-///    and free while nothing has changed.
+///    and free while nothing has changed. If that answer proves too little, or the quota is spent, it is 2 again.
 ///
 /// The subject is the number of the user; `login` and `avatar_url` are claims, and with
 /// [`fetch_profile`](super::GitHubVerifierBuilder::fetch_profile) `name` and `email` are too. No name is ever a key:

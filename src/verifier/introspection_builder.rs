@@ -156,7 +156,7 @@ impl IntrospectionVerifierBuilder {
         self
     }
 
-    /// Accepts tokens for any audience, and tokens that name none.
+    /// Accepts tokens for any audience, and tokens that name none. Excludes [`add_audience`](Self::add_audience).
     ///
     /// # Security
     ///
@@ -225,7 +225,8 @@ impl IntrospectionVerifierBuilder {
     /// - issuer or endpoint: [`InvalidUrl`](BuildErrorKind::InvalidUrl), [`InsecureUrl`](BuildErrorKind::InsecureUrl)
     /// - no credentials, no issuer to discover the endpoint or keys from, no client to ask with, no client id to which
     ///   answers are signed: [`Missing`](BuildErrorKind::Missing)
-    /// - two kinds of credentials, something about assertions without any: [`Conflict`](BuildErrorKind::Conflict)
+    /// - two kinds of credentials, something about assertions without any, a further audience where any is accepted:
+    ///   [`Conflict`](BuildErrorKind::Conflict)
     /// - a key that cannot sign: [`InvalidKey`](BuildErrorKind::InvalidKey)
     /// - a duration or number: [`OutOfRange`](BuildErrorKind::OutOfRange)
     /// - the default client cannot set up TLS: [`Tls`](BuildErrorKind::Tls)

@@ -79,7 +79,7 @@ impl JwtVerifierBuilder {
         self
     }
 
-    /// Accepts tokens for any audience, and tokens that name none.
+    /// Accepts tokens for any audience, and tokens that name none. Excludes [`add_audience`](Self::add_audience).
     ///
     /// # Security
     ///
@@ -233,7 +233,7 @@ impl JwtVerifierBuilder {
     ///   [`InsecureUrl`](BuildErrorKind::InsecureUrl)
     /// - no issuer to discover keys from, no client to fetch them with: [`Missing`](BuildErrorKind::Missing)
     /// - the default client cannot set up TLS: [`Tls`](BuildErrorKind::Tls)
-    /// - two sources of keys: [`Conflict`](BuildErrorKind::Conflict)
+    /// - two sources of keys, a further audience where any is accepted: [`Conflict`](BuildErrorKind::Conflict)
     /// - a key: [`InvalidKey`](BuildErrorKind::InvalidKey), [`PrivateKey`](BuildErrorKind::PrivateKey),
     ///   [`WeakSecret`](BuildErrorKind::WeakSecret)
     /// - a shared secret as a JWK without HMAC algorithms: [`SymmetricAlgorithm`](BuildErrorKind::SymmetricAlgorithm)

@@ -31,7 +31,7 @@ where
     }
 
     fn mapped(&self, verdict: Verdict) -> Verdict {
-        verdict.map(|token| (self.map)(token.to_builder(), &token).build().mapped_from(self.id, token))
+        verdict.map(|token| (self.map)(token.to_builder(), &token).mapped_from(self.id, token).build())
     }
 }
 

@@ -127,6 +127,7 @@ mod freshness;
 mod json;
 mod log;
 mod passed;
+mod response_body;
 #[cfg(all(feature = "introspection", feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod signer;
 mod sync;

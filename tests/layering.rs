@@ -7,7 +7,19 @@ use std::path::{Path, PathBuf};
 
 /// From the bottom.
 const LEVELS: [&[&str]; 9] = [
-    &["algorithm", "caught", "clock", "deadline", "freshness", "json", "log", "scope", "secret", "sync"],
+    &[
+        "algorithm",
+        "caught",
+        "clock",
+        "deadline",
+        "freshness",
+        "json",
+        "log",
+        "response_body",
+        "scope",
+        "secret",
+        "sync",
+    ],
     &["error", "signer"],
     &["endpoint"],
     &["access_token", "bearer_token", "challenge", "client"],
@@ -19,7 +31,7 @@ const LEVELS: [&[&str]; 9] = [
 ];
 
 /// What a file of a folder may use of its folder, besides the words of the folder itself.
-const INSIDE: [(&str, &[&str]); 75] = [
+const INSIDE: [(&str, &[&str]); 74] = [
     ("cache/bounds", &["digest"]),
     ("cache/cached", &["core", "counters", "digest", "entry", "flights", "handle", "limit", "memory"]),
     ("cache/core", &["bounds", "counters", "digest", "entry", "flights", "limit", "memory"]),
@@ -42,12 +54,11 @@ const INSIDE: [(&str, &[&str]); 75] = [
     ("jwks/pem", &["key_set", "material"]),
     ("jwks/remote", &[]),
     ("jwks/source", &["key_set", "material", "pem", "remote"]),
-    ("middleware/body", &[]),
     ("middleware/decision_log", &[]),
-    ("middleware/future", &["body", "policy"]),
+    ("middleware/future", &["policy"]),
     ("middleware/layer", &["decision_log", "policy", "service"]),
     ("middleware/policy", &["decision_log"]),
-    ("middleware/service", &["body", "future", "policy"]),
+    ("middleware/service", &["future", "policy"]),
     ("testing/clock", &[]),
     ("testing/fault", &[]),
     ("testing/github", &["fault", "github_accounts", "github_answers", "server", "traffic"]),

@@ -10,8 +10,8 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::body::ResponseBody;
 use super::policy::{Decision, LaterDecision};
+use crate::response_body::ResponseBody;
 
 pin_project! {
     /// The future of [`Auth`](super::Auth).

@@ -39,13 +39,12 @@
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run());
 //! ```
 
-pub use self::body::ResponseBody;
 pub use self::future::ResponseFuture;
 pub use self::layer::{AuthLayer, AuthLayerBuilder};
 pub use self::service::Auth;
 pub use crate::answer::RejectionBody;
+pub use crate::response_body::ResponseBody;
 
-mod body;
 mod decision_log;
 mod future;
 mod layer;

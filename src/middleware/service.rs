@@ -9,11 +9,11 @@ use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use http::{Method, Request, Response};
 use tower_service::Service;
 
-use super::body::ResponseBody;
 use super::future::ResponseFuture;
 use super::policy::{Decision, Policy};
 use crate::bearer_token::BearerToken;
 use crate::error::RejectionKind;
+use crate::response_body::ResponseBody;
 use crate::verifier::{BoxVerifier, TokenVerifier};
 
 /// Lets only requests with a good bearer token reach the inner service. Made by [`AuthLayer`](super::AuthLayer).

@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The body of a response that went through [`Auth`](super::Auth).
+    /// The body of a response that went through [`Auth`](crate::middleware::Auth).
     pub struct ResponseBody<B> {
         #[pin]
         kind: Kind<B>,
@@ -26,11 +26,11 @@ pin_project! {
 }
 
 impl<B> ResponseBody<B> {
-    pub(super) fn inner(body: B) -> Self {
+    pub(crate) fn inner(body: B) -> Self {
         Self { kind: Kind::Inner { body } }
     }
 
-    pub(super) fn rejection(bytes: Bytes) -> Self {
+    pub(crate) fn rejection(bytes: Bytes) -> Self {
         Self { kind: Kind::Rejection { bytes } }
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::admitted::Admitted;
 use crate::scope::ScopeSet;
 
 mod weight;
@@ -42,6 +43,8 @@ mod weight;
 #[derive(Clone)]
 pub struct AccessToken {
     inner: Arc<Inner>,
+    // The request that it came with. None before a layer admitted it.
+    admitted: Option<Arc<Admitted>>,
 }
 
 #[derive(Default)]
@@ -228,6 +231,18 @@ impl AccessToken {
         AccessTokenBuilder { inner, claims: self.claims().clone() }
     }
 
+    /// The token as it goes to the handler.
+    #[inline]
+    pub(crate) fn admitted_as(mut self, admitted: Arc<Admitted>) -> Self {
+        self.admitted = Some(admitted);
+        self
+    }
+
+    /// How a layer let it in, if one did.
+    pub(crate) fn admitted(&self) -> Option<&Admitted> {
+        self.admitted.as_deref()
+    }
+
     /// Whether a mapping made it of another one.
     pub(crate) fn is_mapped(&self) -> bool {
         self.inner.mapped.is_some()
@@ -378,7 +393,7 @@ impl AccessTokenBuilder {
         if self.inner.claims_text.is_empty() {
             self.inner.claims = OnceLock::from(self.claims);
         }
-        AccessToken { inner: Arc::new(self.inner) }
+        AccessToken { inner: Arc::new(self.inner), admitted: None }
     }
 }
 

@@ -14,35 +14,18 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 
+use crate::admitted::Protection;
+use crate::caught::caught_now;
 use crate::challenge::Challenge;
 use crate::error::{Rejection, RejectionKind, VerifyError};
+use crate::rejection_body::RejectionBody;
+use crate::scope::ScopeSet;
 
 /// What a client is told when the verifier names no time.
 const DEFAULT_RETRY_AFTER: u64 = 5;
 const MAX_RETRY_AFTER: u64 = 120;
 /// The same where a provider said when its limit is lifted.
 const MAX_RESET_AFTER: u64 = 3_600;
-
-/// The body of a rejection, for [`rejection_body`](crate::middleware::AuthLayerBuilder::rejection_body).
-#[derive(Clone, Debug)]
-pub struct RejectionBody {
-    content_type: HeaderValue,
-    bytes: Bytes,
-}
-
-impl RejectionBody {
-    /// A body of any type.
-    #[must_use]
-    pub fn new(content_type: HeaderValue, bytes: impl Into<Bytes>) -> Self {
-        Self { content_type, bytes: bytes.into() }
-    }
-
-    /// A JSON body, such as a problem document.
-    #[must_use]
-    pub fn json(value: &serde_json::Value) -> Self {
-        Self::new(HeaderValue::from_static("application/json"), value.to_string())
-    }
-}
 
 /// The code and the sentence that a client sees.
 fn words(kind: RejectionKind) -> (StatusCode, Option<&'static str>, Option<&'static str>) {
@@ -69,13 +52,17 @@ fn words(kind: RejectionKind) -> (StatusCode, Option<&'static str>, Option<&'sta
     }
 }
 
-/// Completes a challenge with what is wrong.
-pub(crate) fn challenge(kind: RejectionKind, challenge: Challenge) -> HeaderValue {
+/// The challenge of a rejection, where a request needs these scopes.
+pub(crate) fn challenge(kind: RejectionKind, protection: &Protection, scopes: &ScopeSet) -> Challenge {
+    let challenge = Challenge::bearer().resource_metadata(&protection.resource_metadata);
+    let challenge = match kind {
+        // No scope would help, and no client must ask for more.
+        RejectionKind::InsufficientClaims => challenge,
+        _ => challenge.scope(scopes),
+    };
     match words(kind) {
-        (_, Some(code), Some(description)) => {
-            challenge.error(code).error_description(description).to_header_value()
-        }
-        _ => challenge.to_header_value(),
+        (_, Some(code), Some(description)) => challenge.error(code).error_description(description),
+        _ => challenge,
     }
 }
 
@@ -103,12 +90,27 @@ fn default_body(kind: RejectionKind) -> Option<RejectionBody> {
     Some(RejectionBody::new(HeaderValue::from_static("application/json"), text))
 }
 
-/// The response to a rejection. A 503 never carries the challenge that is passed.
-pub(crate) fn respond(
+/// Answers a rejected request as its layer wants it: the hook decides about the body, and about nothing else.
+pub(crate) fn reject(
+    protection: &Protection,
     rejection: Rejection,
     challenge: HeaderValue,
-    body: Option<RejectionBody>,
+    is_head: bool,
 ) -> Response<Bytes> {
+    let hooked = caught_now(|| protection.body.as_ref().and_then(|body| body(&rejection)));
+    let mut response = match hooked {
+        Some(body) => respond(rejection, challenge, body),
+        None => internal_error(),
+    };
+    if is_head {
+        // RFC 9110 §9.3.2: the header of the answer to GET, and no content.
+        *response.body_mut() = Bytes::new();
+    }
+    response
+}
+
+/// The response to a rejection. A 503 never carries the challenge that is passed.
+fn respond(rejection: Rejection, challenge: HeaderValue, body: Option<RejectionBody>) -> Response<Bytes> {
     let (status, ..) = words(rejection.kind());
     let mut response = plain(status, body.or_else(|| default_body(rejection.kind())));
     if rejection.kind() == RejectionKind::Unavailable {
@@ -133,12 +135,13 @@ fn plain(status: StatusCode, body: Option<RejectionBody>) -> Response<Bytes> {
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let length = body.as_ref().map_or(0, |body| body.bytes.len());
-    headers.insert(CONTENT_LENGTH, length.into());
-    if let Some(body) = body {
-        headers.insert(CONTENT_TYPE, body.content_type);
-        *response.body_mut() = body.bytes;
+    let (content_type, bytes) = body.map(RejectionBody::into_parts).unzip();
+    let bytes = bytes.unwrap_or_default();
+    headers.insert(CONTENT_LENGTH, bytes.len().into());
+    if let Some(content_type) = content_type {
+        headers.insert(CONTENT_TYPE, content_type);
     }
+    *response.body_mut() = bytes;
     response
 }
 

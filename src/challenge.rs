@@ -7,6 +7,8 @@
 //! [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
 //! [RFC 9110 §11.3]: https://www.rfc-editor.org/rfc/rfc9110#section-11.3
 
+use std::time::Duration;
+
 use http::HeaderValue;
 
 use crate::scope::ScopeSet;
@@ -26,6 +28,8 @@ pub struct Challenge {
     error: Option<String>,
     scope: Option<String>,
     resource_metadata: Option<String>,
+    acr_values: Option<String>,
+    max_age: Option<String>,
     description: Option<String>,
 }
 
@@ -54,6 +58,21 @@ impl Challenge {
         self
     }
 
+    /// The authentication that is asked for, best first ([RFC 9470 §3]). Several are separated by spaces.
+    ///
+    /// [RFC 9470 §3]: https://www.rfc-editor.org/rfc/rfc9470#section-3
+    pub fn acr_values(mut self, values: &str) -> Self {
+        self.acr_values = Some(values.to_owned());
+        self
+    }
+
+    /// How many seconds ago the user may have authenticated at most
+    /// ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)).
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(age.as_secs().to_string());
+        self
+    }
+
     /// A sentence for developers. `=` is replaced too, so that it cannot look like a parameter.
     pub fn error_description(mut self, text: &str) -> Self {
         self.description = Some(text.replace('=', " "));
@@ -67,6 +86,8 @@ impl Challenge {
             ("error", &self.error),
             ("scope", &self.scope),
             ("resource_metadata", &self.resource_metadata),
+            ("acr_values", &self.acr_values),
+            ("max_age", &self.max_age),
             ("error_description", &self.description),
         ];
         let mut text = String::from("Bearer");

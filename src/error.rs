@@ -7,6 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
+
 pub use self::build_error::{BuildError, BuildErrorKind};
 
 mod build_error;
@@ -220,6 +222,8 @@ impl Error for VerifyError {
 pub struct Rejection {
     kind: RejectionKind,
     cause: Option<VerifyError>,
+    // Of a check that knows more than the layer does.
+    challenge: Option<HeaderValue>,
 }
 
 /// The class of a [`Rejection`], which fixes status and code.
@@ -244,7 +248,22 @@ pub enum RejectionKind {
 
 impl Rejection {
     pub(crate) fn new(kind: RejectionKind) -> Self {
-        Self { kind, cause: None }
+        Self { kind, cause: None, challenge: None }
+    }
+
+    /// Notes what the client has to be told.
+    pub(crate) fn with_challenge(mut self, challenge: HeaderValue) -> Self {
+        self.challenge = Some(challenge);
+        self
+    }
+
+    /// What the client has to be told, if this is not what the layer says of every such request.
+    #[cfg_attr(
+        not(feature = "axum"),
+        expect(dead_code, reason = "only handlers of axum answer with a rejection")
+    )]
+    pub(crate) fn challenge(&self) -> Option<&HeaderValue> {
+        self.challenge.as_ref()
     }
 
     /// The class of the rejection.
@@ -291,7 +310,7 @@ impl From<VerifyError> for Rejection {
             | VerifyErrorKind::NotYetValid
             | VerifyErrorKind::Signature => RejectionKind::InvalidToken,
         };
-        Self { kind, cause: Some(cause) }
+        Self { kind, cause: Some(cause), challenge: None }
     }
 }
 

@@ -5,28 +5,29 @@
 //! | [`AccessToken`] | 401 | 500 | |
 //! | `Option<AccessToken>` | `None` | 500 | |
 //! | [`Claims<T>`](Claims) | 401 | 500 | 403 |
+//! | [`Scoped<S>`](Scoped) | 401 | 500 | 403 if a scope is missing |
 //!
 //! "Without token" can only happen where a layer lets such requests through:
 //! [`optional`](crate::middleware::AuthLayerBuilder::optional), or a CORS preflight.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::marker::PhantomData;
+use std::sync::Arc;
 
 use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
-use axum_core::response::Response;
+use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{Extensions, HeaderValue};
+use http::{Extensions, Method};
 use serde::de::DeserializeOwned;
 
 use crate::access_token::AccessToken;
+use crate::admitted::Protection;
 use crate::answer;
 use crate::challenge::Challenge;
 use crate::error::{Rejection, RejectionKind};
-use crate::log::TARGET;
+use crate::log::{self, TARGET};
 use crate::passed::PassedWithoutToken;
-
-const ERROR_EVERY: Duration = Duration::from_secs(60);
+use crate::scope::ScopeSet;
 
 /// All claims of the token as a type of yours.
 ///
@@ -46,75 +47,129 @@ const ERROR_EVERY: Duration = Duration::from_secs(60);
 #[expect(clippy::exhaustive_structs, reason = "it is taken apart in the arguments of a handler")]
 pub struct Claims<T>(pub T);
 
-/// What the layer left for the handler.
-enum Found {
-    Token(AccessToken),
-    Passed(PassedWithoutToken),
+/// The token of a request, if it has all scopes that the type names.
+///
+/// ```
+/// use tower_bearer::extract::{RequiredScopes, Scoped};
+///
+/// struct Deploy;
+///
+/// impl RequiredScopes for Deploy {
+///     const ALL: &'static [&'static str] = &["deploy", "builds:read"];
+/// }
+///
+/// async fn deploy(Scoped(token, ..): Scoped<Deploy>) -> String {
+///     token.subject().unwrap_or("?").to_owned()
+/// }
+/// ```
+///
+/// What is not a scope does not compile:
+///
+/// ```compile_fail,E0080
+/// # use tower_bearer::extract::{RequiredScopes, Scoped};
+/// struct Typo;
+///
+/// impl RequiredScopes for Typo {
+///     const ALL: &'static [&'static str] = &["files: read"];
+/// }
+///
+/// fn handler(token: Scoped<Typo>) {}
+/// let app: axum::Router = axum::Router::new().route("/", axum::routing::get(async |_: Scoped<Typo>| ()));
+/// ```
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "it is taken apart in the arguments of a handler")]
+pub struct Scoped<S>(pub AccessToken, pub PhantomData<S>);
+
+/// Names the scopes of an operation, for [`Scoped`].
+pub trait RequiredScopes {
+    /// All of them are needed.
+    const ALL: &'static [&'static str];
 }
 
 /// Why a handler does not get its argument.
 enum Fault {
     NoLayer,
-    Rejected(RejectionKind, HeaderValue),
+    Rejected(RejectionKind, ScopeSet, Arc<Protection>),
 }
 
 impl Fault {
-    fn respond(self) -> Response {
+    fn respond(self, method: &Method) -> Response {
         match self {
             Self::NoLayer => {
-                if is_due() {
-                    tracing::error!(
-                        target: TARGET,
-                        "a handler asks for the access token, but no `AuthLayer` is around its route",
-                    );
-                }
+                log::missing_layer();
                 answer::internal_error()
             }
-            Self::Rejected(kind, challenge) => answer::respond(Rejection::new(kind), challenge, None),
+            Self::Rejected(kind, scopes, protection) => {
+                let scopes = protection.scopes_with(&scopes);
+                let challenge = answer::challenge(kind, &protection, &scopes).to_header_value();
+                answer::reject(&protection, Rejection::new(kind), challenge, method == Method::HEAD)
+            }
         }
         .map(Body::from)
     }
 }
 
-/// Whether it is time to say again that a layer is missing: anybody can call such a route, as often as they like.
-fn is_due() -> bool {
-    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
-    let now = Instant::now();
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_due = last.is_none_or(|last| now.saturating_duration_since(last) >= ERROR_EVERY);
-    if is_due {
-        *last = Some(now);
-    }
-    is_due
+/// The settings of the layer that admitted the token.
+fn protection(token: &AccessToken) -> Arc<Protection> {
+    token.admitted().map(|admitted| Arc::clone(&admitted.protection)).unwrap_or_default()
 }
 
-fn find(extensions: &Extensions) -> Result<Found, Fault> {
-    let token = extensions.get().cloned().map(Found::Token);
-    token.or_else(|| extensions.get().cloned().map(Found::Passed)).ok_or(Fault::NoLayer)
+/// The token. None: a layer let the request through without one.
+fn find(extensions: &Extensions) -> Result<Option<&AccessToken>, Fault> {
+    let token = extensions.get();
+    if token.is_none() && extensions.get::<PassedWithoutToken>().is_none() {
+        return Err(Fault::NoLayer);
+    }
+    Ok(token)
 }
 
-fn required(extensions: &Extensions) -> Result<AccessToken, Fault> {
-    match find(extensions)? {
-        Found::Token(token) => Ok(token),
-        Found::Passed(passed) => Err(Fault::Rejected(RejectionKind::MissingToken, passed.challenge)),
-    }
+/// The token, for a handler that needs these scopes besides those of the layer.
+fn required<'a>(extensions: &'a Extensions, scopes: &ScopeSet) -> Result<&'a AccessToken, Fault> {
+    find(extensions)?.ok_or_else(|| {
+        let passed = extensions.get().map(|passed: &PassedWithoutToken| Arc::clone(&passed.protection));
+        Fault::Rejected(RejectionKind::MissingToken, scopes.clone(), passed.unwrap_or_default())
+    })
 }
 
 fn claims<T: DeserializeOwned>(extensions: &Extensions) -> Result<T, Fault> {
-    required(extensions)?.claims_as().map_err(|error| {
+    let token = required(extensions, &ScopeSet::default())?;
+    token.claims_as().map_err(|error| {
         // The class says enough; the message could quote a claim.
         let class = error.classify();
         tracing::debug!(target: TARGET, outcome = "rejected", reason = "insufficient_claims", cause = ?class);
-        let kind = RejectionKind::InsufficientClaims;
-        Fault::Rejected(kind, answer::challenge(kind, Challenge::bearer()))
+        Fault::Rejected(RejectionKind::InsufficientClaims, ScopeSet::default(), protection(token))
     })
+}
+
+fn scoped<S: RequiredScopes>(extensions: &Extensions) -> Result<AccessToken, Fault> {
+    const { assert!(are_scopes(S::ALL), "what is listed there is not a scope") }
+    let scopes = ScopeSet::from_iter(S::ALL);
+    let token = required(extensions, &scopes)?;
+    token.require_scopes(S::ALL).map(|()| token.clone()).map_err(|rejection| {
+        tracing::debug!(target: TARGET, outcome = "rejected", reason = rejection.reason());
+        Fault::Rejected(rejection.kind(), scopes, protection(token))
+    })
+}
+
+/// [`ScopeSet::is_scope`] of all, before the program runs.
+const fn are_scopes(all: &[&str]) -> bool {
+    let mut rest = all;
+    while let [scope, others @ ..] = rest {
+        if !ScopeSet::is_scope(scope) {
+            return false;
+        }
+        rest = others;
+    }
+    true
 }
 
 impl<S: Sync> FromRequestParts<S> for AccessToken {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        required(&parts.extensions).map_err(Fault::respond)
+        required(&parts.extensions, &ScopeSet::default())
+            .cloned()
+            .map_err(|fault| fault.respond(&parts.method))
     }
 }
 
@@ -122,10 +177,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for AccessToken {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Response> {
-        match find(&parts.extensions).map_err(Fault::respond)? {
-            Found::Token(token) => Ok(Some(token)),
-            Found::Passed(_) => Ok(None),
-        }
+        find(&parts.extensions).map(Option::<&Self>::cloned).map_err(|fault| fault.respond(&parts.method))
     }
 }
 
@@ -133,6 +185,25 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Claims<T> {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        claims(&parts.extensions).map(Self).map_err(Fault::respond)
+        claims(&parts.extensions).map(Self).map_err(|fault| fault.respond(&parts.method))
+    }
+}
+
+impl<S: Sync, R: RequiredScopes> FromRequestParts<S> for Scoped<R> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+        let token = scoped::<R>(&parts.extensions).map_err(|fault| fault.respond(&parts.method))?;
+        Ok(Self(token, PhantomData))
+    }
+}
+
+/// What a handler answers that stops with the rejection of
+/// [`require_scopes`](AccessToken::require_scopes).
+impl IntoResponse for Rejection {
+    fn into_response(self) -> Response {
+        let challenge = self.challenge().cloned();
+        let challenge = challenge.unwrap_or_else(|| Challenge::bearer().to_header_value());
+        answer::reject(&Protection::default(), self, challenge, false).map(Body::from)
     }
 }

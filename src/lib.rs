@@ -73,6 +73,7 @@ pub mod readme {}
 pub mod access_token;
 #[cfg(feature = "introspection")]
 mod address;
+mod admitted;
 pub mod algorithm;
 pub mod bearer_token;
 pub mod cache;
@@ -84,7 +85,9 @@ pub mod error;
 pub mod extract;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 pub mod jwks;
+pub mod metadata;
 pub mod middleware;
+pub mod require;
 pub mod scope;
 pub mod secret;
 #[cfg(feature = "testing")]
@@ -92,6 +95,7 @@ pub mod testing;
 pub mod verifier;
 
 mod answer;
+mod answer_future;
 mod caught;
 mod deadline;
 #[cfg(any(
@@ -127,6 +131,7 @@ mod freshness;
 mod json;
 mod log;
 mod passed;
+mod rejection_body;
 mod response_body;
 #[cfg(all(feature = "introspection", feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod signer;
@@ -139,7 +144,9 @@ pub use self::algorithm::Algorithm;
 pub use self::bearer_token::BearerToken;
 pub use self::cache::CacheLayer;
 pub use self::error::{BuildError, Rejection, VerifyError};
+pub use self::metadata::ProtectedResourceMetadata;
 pub use self::middleware::AuthLayer;
+pub use self::require::{RequireClaims, RequireScopes};
 pub use self::scope::ScopeSet;
 #[cfg(feature = "github")]
 pub use self::verifier::GitHubVerifier;

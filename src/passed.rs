@@ -1,12 +1,15 @@
 //! The mark of a request that a layer let through without a token.
 //!
-//! Extractors tell by it that a layer ran, and answer with its challenge when the handler wants a token after all.
+//! Later checks tell by it that a layer ran, and answer as it would when somebody wants a token after all.
 
-use http::HeaderValue;
+use std::sync::Arc;
+
+use crate::admitted::Protection;
 
 /// Lies in the extensions of such a request. Nobody else can make one.
 #[derive(Clone, Debug)]
 pub(crate) struct PassedWithoutToken {
-    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "only extractors read it"))]
-    pub(crate) challenge: HeaderValue,
+    pub(crate) protection: Arc<Protection>,
+    /// The request asks whether another one may be sent, and does nothing by itself.
+    pub(crate) is_preflight: bool,
 }

@@ -5,6 +5,10 @@
 use std::collections::HashSet;
 use std::fmt;
 
+pub use self::hierarchy::ScopeHierarchy;
+
+mod hierarchy;
+
 /// Up to this many scopes are compared with each other, which is quicker than hashing them.
 const FEW: usize = 16;
 
@@ -86,9 +90,18 @@ impl ScopeSet {
         &self.joined
     }
 
+    /// What a resource may tell its clients to ask for: `offline_access` is between them and their provider.
+    pub(crate) fn without_offline_access(&self) -> Self {
+        Self::collect(self.iter().filter(|scope| *scope != "offline_access"), self.joined.len())
+    }
+
     /// Whether this is one scope by the grammar: `1*( %x21 / %x23-5B / %x5D-7E )`.
-    pub(crate) fn is_scope(text: &str) -> bool {
-        !text.is_empty() && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
+    pub(crate) const fn is_scope(text: &str) -> bool {
+        let mut rest = text.as_bytes();
+        while let [0x21 | 0x23..=0x5B | 0x5D..=0x7E, others @ ..] = rest {
+            rest = others;
+        }
+        !text.is_empty() && rest.is_empty()
     }
 }
 

@@ -591,7 +591,7 @@ fn a_url_over_tls_or_on_loopback_is_fine() {
     for url in ["https://idp.example.com", "https://idp.example.com:8443/a/b", "http://127.0.0.1:9/x"] {
         assert!(verifier().jwks_uri(url).build().is_ok(), "{url}");
         assert!(JwtVerifier::builder(url, AUDIENCE).build().is_ok(), "{url}");
-        assert!(layer().resource(url).build().is_ok(), "{url}");
+        assert!(layer().resource(url).authorization_servers([url]).build().is_ok(), "{url}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom.
-const LEVELS: [&[&str]; 9] = [
+const LEVELS: [&[&str]; 10] = [
     &[
         "algorithm",
         "caught",
@@ -20,18 +20,19 @@ const LEVELS: [&[&str]; 9] = [
         "secret",
         "sync",
     ],
-    &["error", "signer"],
-    &["endpoint"],
-    &["access_token", "bearer_token", "challenge", "client"],
+    &["answer_future", "error", "signer"],
+    &["endpoint", "rejection_body"],
+    &["admitted"],
+    &["access_token", "bearer_token", "challenge", "client", "metadata"],
     &["discovery", "upstream"],
     &["address", "answer", "jwks", "passed"],
     &["verifier"],
-    &["cache", "extract", "middleware"],
+    &["cache", "extract", "middleware", "require"],
     &["testing"],
 ];
 
 /// What a file of a folder may use of its folder, besides the words of the folder itself.
-const INSIDE: [(&str, &[&str]); 74] = [
+const INSIDE: [(&str, &[&str]); 84] = [
     ("cache/bounds", &["digest"]),
     ("cache/cached", &["core", "counters", "digest", "entry", "flights", "handle", "limit", "memory"]),
     ("cache/core", &["bounds", "counters", "digest", "entry", "flights", "limit", "memory"]),
@@ -54,11 +55,21 @@ const INSIDE: [(&str, &[&str]); 74] = [
     ("jwks/pem", &["key_set", "material"]),
     ("jwks/remote", &[]),
     ("jwks/source", &["key_set", "material", "pem", "remote"]),
+    ("metadata/builder", &["documents"]),
+    ("metadata/documents", &[]),
+    ("metadata/layer", &["documents"]),
+    ("metadata/service", &["documents"]),
+    ("middleware/builder", &["decision_log", "layer", "policy"]),
     ("middleware/decision_log", &[]),
-    ("middleware/future", &["policy"]),
-    ("middleware/layer", &["decision_log", "policy", "service"]),
-    ("middleware/policy", &["decision_log"]),
+    ("middleware/future", &["policy", "watch"]),
+    ("middleware/layer", &["policy", "service"]),
+    ("middleware/policy", &["decision_log", "watch"]),
     ("middleware/service", &["future", "policy"]),
+    ("middleware/watch", &[]),
+    ("require/authentication", &[]),
+    ("require/claims", &[]),
+    ("require/scopes", &[]),
+    ("require/token", &[]),
     ("testing/clock", &[]),
     ("testing/fault", &[]),
     ("testing/github", &["fault", "github_accounts", "github_answers", "server", "traffic"]),
@@ -194,7 +205,7 @@ fn inside_a_folder_files_follow_their_order() {
 
 #[test]
 fn every_file_of_a_folder_that_decides_has_its_place() {
-    let decides = ["cache/", "jwks/", "middleware/", "testing/", "verifier/"];
+    let decides = ["cache/", "jwks/", "metadata/", "middleware/", "require/", "testing/", "verifier/"];
     for file in files().keys().filter(|file| decides.iter().any(|folder| file.starts_with(folder))) {
         let listed = file.ends_with("/mod") || INSIDE.iter().any(|(name, _)| name == file);
         assert!(listed, "src/{file}.rs is not listed");

@@ -36,6 +36,7 @@ use common::{
 };
 
 const RESOURCE: &str = "https://mcp.example.com/mcp";
+const ISSUER: &str = "https://as.example.com";
 const MAX_LENGTH: usize = 16 * 1024;
 
 /// An answer to the last byte.
@@ -416,7 +417,8 @@ async fn every_reason_to_reject_a_token_gives_the_same_bytes() {
         let answer = subject.present(b"Bearer bad").await;
         F2.check(&answer, kind.as_str());
         assert_eq!(answer.rejection.unwrap().verify_error().unwrap().kind(), kind);
-        let immediate = AuthLayer::builder(Immediate(verdict)).resource(RESOURCE);
+        let immediate =
+            AuthLayer::builder(Immediate(verdict)).resource(RESOURCE).authorization_servers([ISSUER]);
         let immediate = immediate.required_scopes(["files:read"]).build().unwrap();
         let response = immediate.layer(subject.handler.clone()).oneshot(presenting(b"Bearer bad")).await;
         F2.check(&Answer::read(response.unwrap()).await, kind.as_str());
@@ -598,6 +600,7 @@ async fn a_verifier_that_panics_admits_nobody_and_blames_nobody() {
         let (logs, _guard) = Logs::capture();
         let handler = Handler::default();
         let auth = AuthLayer::builder(verifier).resource(RESOURCE).required_scopes(["files:read"]);
+        let auth = auth.authorization_servers([ISSUER]);
         let mut service = auth.build().unwrap().layer(handler.clone());
         for _ in 0..2 {
             let response = service.ready().await.unwrap().call(presenting(b"Bearer good")).await.unwrap();
@@ -618,6 +621,7 @@ async fn a_verification_that_takes_too_long_is_answered() {
     }
     let layer = |timeout: Option<Duration>| {
         let builder = AuthLayer::builder(Forever).resource(RESOURCE).required_scopes(["files:read"]);
+        let builder = builder.authorization_servers([ISSUER]);
         timeout.into_iter().fold(builder, AuthLayerBuilder::timeout).build().unwrap()
     };
     for (timeout, expected) in
@@ -644,7 +648,12 @@ async fn the_layer_judges_expiry_on_every_request_by_its_own_clock() {
     };
     let later = Subject::with(Counting::new(verdict), |builder| builder.clock(clock.clone()));
     let now = AuthLayer::builder(Immediate(verdict)).clock(clock.clone());
-    let now = now.resource(RESOURCE).required_scopes(["files:read"]).build().unwrap();
+    let now = now
+        .resource(RESOURCE)
+        .authorization_servers([ISSUER])
+        .required_scopes(["files:read"])
+        .build()
+        .unwrap();
     let handler = Handler::default();
     for (offset, is_good) in
         [(-100_000, true), (0, true), (9_999, true), (10_000, false), (10_001, false), (-1, true)]

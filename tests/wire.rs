@@ -262,11 +262,17 @@ async fn no_path_and_no_header_makes_an_exemption() {
         "/%6dcp",
         "/MCP",
         "/mcp?x=/public",
-        "/.well-known/oauth-protected-resource/../mcp",
         "http://mcp.example.com/mcp",
         "/nowhere",
     ] {
         connection.ask(&format!("GET {path}"), "").await.assert(401, F1, "");
+    }
+    // What looks like metadata and is none does not reach the service either.
+    for path in
+        ["/.well-known/oauth-protected-resource/../mcp", "/.well-known/oauth-protected-resource/mcp/x"]
+    {
+        let answer = connection.ask(&format!("GET {path}"), "").await;
+        assert_eq!((answer.status, &*answer.body), (404, ""), "{answer:?}");
     }
     // No client may send a fragment: the server refuses the line, or it is answered like any other.
     let answer = Connection::open(address).await.ask("GET /mcp#frag", "").await;

@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::policy::{Decision, LaterDecision};
+use super::watch::Watch;
 use crate::response_body::ResponseBody;
 
 pin_project! {
@@ -22,20 +23,22 @@ pin_project! {
         S: Service<Request<B>>,
     {
         #[pin]
-        state: State<S, S::Future, B>,
+        state: State<S, S::Future, B, S::Response>,
     }
 }
 
 pin_project! {
     #[project = StateProjection]
-    enum State<S, F, B> {
+    enum State<S, F, B, P> {
         // The verifier is asked; request and readied service are parked until it answers. Out of the way: the future is
         // moved by whoever awaits it, and mostly there is nothing to wait for.
         Verifying { decision: LaterDecision, parked: Option<Box<(Request<B>, S)>> },
-        // The inner service has the request.
-        Serving { #[pin] response: F },
+        // The inner service has the request. None: nobody listens to what its handler finds.
+        Serving { #[pin] response: F, watch: Option<Watch> },
+        // The answer is there, and its handler may still find that the token does not suffice. Out of the way: seldom.
+        Holding { patience: Pin<Box<dyn Future<Output = ()> + Send>>, held: Option<Box<(P, Watch)>> },
         // The answer is there. None: it has been handed out.
-        Rejected { response: Option<Response<Bytes>> },
+        Answered { response: Option<Response<Bytes>> },
     }
 }
 
@@ -44,12 +47,12 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
         Self { state: State::Verifying { decision, parked: Some(Box::new((request, service))) } }
     }
 
-    pub(super) fn serving(response: S::Future) -> Self {
-        Self { state: State::Serving { response } }
+    pub(super) fn serving(response: S::Future, watch: Option<Watch>) -> Self {
+        Self { state: State::Serving { response, watch } }
     }
 
-    pub(super) fn rejected(response: Response<Bytes>) -> Self {
-        Self { state: State::Rejected { response: Some(response) } }
+    pub(super) fn answered(response: Response<Bytes>) -> Self {
+        Self { state: State::Answered { response: Some(response) } }
     }
 }
 
@@ -68,27 +71,45 @@ where
                     match (decision, parked.take()) {
                         (Decision::Admit(admission), Some(parked)) => {
                             let (mut request, mut service) = *parked;
-                            admission.enter(&mut request);
-                            State::Serving { response: service.call(request) }
+                            let watch = admission.enter(&mut request);
+                            State::Serving { response: service.call(request), watch }
                         }
                         // The service goes with the request, and with it the permit that it may hold.
-                        (Decision::Reject(response), _) => State::Rejected { response: Some(*response) },
-                        (Decision::Admit(_), None) => State::Rejected { response: None },
+                        (Decision::Reject(response), _) => State::Answered { response: Some(*response) },
+                        (Decision::Admit(_), None) => State::Answered { response: None },
                     }
                 }
-                StateProjection::Serving { response } => {
+                StateProjection::Serving { response, watch } => {
                     let response = ready!(response.poll(context))?;
-                    return Poll::Ready(Ok(response.map(ResponseBody::inner)));
+                    let Some(watch) = watch.take() else { return serve(response) };
+                    match watch.patience(response.headers()) {
+                        None => return watch.refusal().map_or_else(|| serve(response), reject),
+                        Some(patience) => {
+                            State::Holding { patience, held: Some(Box::new((response, watch))) }
+                        }
+                    }
                 }
-                StateProjection::Rejected { response } => {
+                StateProjection::Holding { patience, held } => {
+                    ready!(patience.as_mut().poll(context));
+                    let Some((response, watch)) = held.take().map(|held| *held) else { return Poll::Pending };
+                    return watch.refusal().map_or_else(|| serve(response), reject);
+                }
+                StateProjection::Answered { response } => {
                     // Polled again after it was ready, which no executor does: it stays pending.
-                    let Some(response) = response.take() else { return Poll::Pending };
-                    return Poll::Ready(Ok(response.map(ResponseBody::rejection)));
+                    return response.take().map_or(Poll::Pending, reject);
                 }
             };
             state.set(next);
         }
     }
+}
+
+fn serve<R, E>(response: Response<R>) -> Poll<Result<Response<ResponseBody<R>>, E>> {
+    Poll::Ready(Ok(response.map(ResponseBody::inner)))
+}
+
+fn reject<R, E>(response: Response<Bytes>) -> Poll<Result<Response<ResponseBody<R>>, E>> {
+    Poll::Ready(Ok(response.map(ResponseBody::rejection)))
 }
 
 impl<S: Service<Request<B>>, B> fmt::Debug for ResponseFuture<S, B> {

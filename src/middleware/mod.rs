@@ -39,14 +39,17 @@
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run());
 //! ```
 
+pub use self::builder::AuthLayerBuilder;
 pub use self::future::ResponseFuture;
-pub use self::layer::{AuthLayer, AuthLayerBuilder};
+pub use self::layer::AuthLayer;
 pub use self::service::Auth;
-pub use crate::answer::RejectionBody;
+pub use crate::rejection_body::RejectionBody;
 pub use crate::response_body::ResponseBody;
 
+mod builder;
 mod decision_log;
 mod future;
 mod layer;
 mod policy;
 mod service;
+mod watch;

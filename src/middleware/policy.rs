@@ -11,20 +11,20 @@ use http::header::{AUTHORIZATION, Entry};
 use http::{HeaderValue, Request, Response};
 
 use super::decision_log::DecisionLog;
+use super::watch::Watch;
 use crate::access_token::AccessToken;
-use crate::answer::{self, RejectionBody};
+use crate::admitted::{Admitted, Protection};
+use crate::answer;
 use crate::bearer_token::BearerToken;
 use crate::caught::{caught, caught_now};
-use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::deadline::within;
 use crate::error::{Rejection, RejectionKind, VerifyError, VerifyErrorKind};
+use crate::metadata::documents::{self, Asked, Documents};
 use crate::passed::PassedWithoutToken;
 use crate::scope::ScopeSet;
 use crate::verifier::{TokenVerifier, Verdict};
 
-/// A hook that may replace the body of a rejection.
-pub(super) type BodyHook = Box<dyn Fn(&Rejection) -> Option<RejectionBody> + Send + Sync>;
 /// A decision that has to be waited for.
 pub(super) type LaterDecision = Pin<Box<dyn Future<Output = Decision> + Send>>;
 /// What to do with a request.
@@ -42,10 +42,14 @@ pub(super) struct Policy<V> {
     pub(super) optional: bool,
     pub(super) strip: bool,
     pub(super) timeout: Duration,
-    pub(super) body: Option<BodyHook>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) challenges: Challenges,
     pub(super) log: DecisionLog,
+    pub(super) protection: Arc<Protection>,
+    /// What all admitted tokens have in common.
+    pub(super) admitted: Arc<Admitted>,
+    /// The metadata of the resource. None: nothing is served, and no handler is watched.
+    pub(super) documents: Option<Documents>,
 }
 
 /// The challenges of a layer, written once.
@@ -60,6 +64,7 @@ pub(super) struct Challenges {
 pub(super) struct Admission {
     token: AccessToken,
     strip: bool,
+    is_watched: bool,
 }
 
 impl<V: TokenVerifier> Policy<V> {
@@ -101,7 +106,8 @@ impl<V: TokenVerifier> Policy<V> {
         if token.is_expired(now) {
             return Err(VerifyError::rejected(VerifyErrorKind::Expired).into());
         }
-        if !self.required_scopes.is_empty() && !token.scopes().contains_all(&self.required_scopes) {
+        let grants = |scope| self.protection.hierarchy.grants(token.scopes(), scope);
+        if !self.required_scopes.is_empty() && !self.required_scopes.iter().all(grants) {
             return Err(Rejection::new(RejectionKind::InsufficientScope));
         }
         Ok(token)
@@ -111,7 +117,8 @@ impl<V: TokenVerifier> Policy<V> {
         match verdict {
             Ok(token) => {
                 self.log.admitted(&token, bearer);
-                Decision::Admit(Admission { token, strip: self.strip })
+                let token = token.admitted_as(Arc::clone(&self.admitted));
+                Decision::Admit(Admission { token, strip: self.strip, is_watched: self.documents.is_some() })
             }
             Err(rejection) => Decision::Reject(Box::new(self.reject(rejection, Some(bearer), head))),
         }
@@ -128,21 +135,23 @@ impl<V> Policy<V> {
     ) -> Response<Bytes> {
         // A cause that somebody else wrote may panic when it is printed. That must not cost the answer.
         caught_now(|| self.log.rejected(&rejection, bearer, &*self.clock));
-        let hooked = caught_now(|| self.body.as_ref().and_then(|body| body(&rejection)));
         let challenge = self.challenges.of(rejection.kind());
-        let mut response = match hooked {
-            Some(body) => answer::respond(rejection, challenge, body),
-            None => answer::internal_error(),
+        answer::reject(&self.protection, rejection, challenge, head)
+    }
+
+    /// Answers a request for the metadata of the resource, if it is one.
+    #[inline]
+    pub(super) fn describe<B>(&self, request: &Request<B>) -> Option<Response<Bytes>> {
+        let document = match self.documents.as_ref()?.asked(request.uri()) {
+            Asked::Nothing => return None,
+            Asked::Unknown => None,
+            Asked::Document(document) => Some(document),
         };
-        if head {
-            // RFC 9110 §9.3.2: the header of the answer to GET, and no content.
-            *response.body_mut() = Bytes::new();
-        }
-        response
+        Some(documents::answer(document, request))
     }
 
     /// Lets a request through without a token, marked so that extractors know.
-    pub(super) fn pass<B>(&self, request: &mut Request<B>) {
+    pub(super) fn pass<B>(&self, request: &mut Request<B>, is_preflight: bool) {
         self.log.passed();
         request.extensions_mut().remove::<AccessToken>();
         match request.headers_mut().entry(AUTHORIZATION) {
@@ -150,16 +159,15 @@ impl<V> Policy<V> {
             Entry::Occupied(mut fields) => fields.iter_mut().for_each(|field| field.set_sensitive(true)),
             Entry::Vacant(_) => {}
         }
-        let challenge = self.challenges.missing_token.clone();
-        request.extensions_mut().insert(PassedWithoutToken { challenge });
+        let protection = Arc::clone(&self.protection);
+        request.extensions_mut().insert(PassedWithoutToken { protection, is_preflight });
     }
 }
 
 impl Challenges {
-    /// The challenges of a layer that needs these scopes and has its metadata there.
-    pub(super) fn new(scopes: &ScopeSet, metadata: Option<&str>) -> Self {
-        let base = Challenge::bearer().scope(scopes).resource_metadata(metadata.unwrap_or_default());
-        let of = |kind| answer::challenge(kind, base.clone());
+    /// The challenges of a layer.
+    pub(super) fn new(protection: &Protection) -> Self {
+        let of = |kind| answer::challenge(kind, protection, &protection.scopes).to_header_value();
         Self {
             insufficient_scope: of(RejectionKind::InsufficientScope),
             invalid_request: of(RejectionKind::InvalidRequest),
@@ -184,11 +192,18 @@ impl Challenges {
 
 impl Admission {
     /// Step 6: the request gets its access token, and keeps its credential unless that is unwanted.
-    pub(super) fn enter<B>(self, request: &mut Request<B>) {
+    pub(super) fn enter<B>(self, request: &mut Request<B>) -> Option<Watch> {
         if self.strip {
             request.headers_mut().remove(AUTHORIZATION);
         }
-        request.extensions_mut().insert(self.token);
+        let watched = self.token.admitted().filter(|_| self.is_watched);
+        let watched = watched.map(|admitted| Watch::new(Arc::clone(&admitted.protection), request));
+        let (token, watch) = match watched {
+            Some((admitted, watch)) => (self.token.admitted_as(Arc::new(admitted)), Some(watch)),
+            None => (self.token, None),
+        };
+        request.extensions_mut().insert(token);
+        watch
     }
 }
 

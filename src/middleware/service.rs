@@ -48,18 +48,21 @@ where
         let mut inner = mem::replace(&mut self.inner, unready);
         let head = request.method() == Method::HEAD;
         let missing = |kind| self.policy.optional && kind == RejectionKind::MissingToken;
+        if let Some(metadata) = self.policy.describe(&request) {
+            return ResponseFuture::answered(metadata);
+        }
         if is_preflight(&request) {
-            self.policy.pass(&mut request);
-            return ResponseFuture::serving(inner.call(request));
+            self.policy.pass(&mut request, true);
+            return ResponseFuture::serving(inner.call(request), None);
         }
         let (bearer, slot) = match BearerToken::take(request.headers_mut()) {
             Ok(taken) => taken,
             Err(rejection) if missing(rejection.kind()) => {
-                self.policy.pass(&mut request);
-                return ResponseFuture::serving(inner.call(request));
+                self.policy.pass(&mut request, false);
+                return ResponseFuture::serving(inner.call(request), None);
             }
             Err(rejection) => {
-                return ResponseFuture::rejected(self.policy.reject(rejection, None, head));
+                return ResponseFuture::answered(self.policy.reject(rejection, None, head));
             }
         };
         let Some(decision) = self.policy.decide_now(&bearer, head) else {
@@ -71,10 +74,10 @@ where
         bearer.put_back(slot);
         match decision {
             Decision::Admit(admission) => {
-                admission.enter(&mut request);
-                ResponseFuture::serving(inner.call(request))
+                let watch = admission.enter(&mut request);
+                ResponseFuture::serving(inner.call(request), watch)
             }
-            Decision::Reject(response) => ResponseFuture::rejected(*response),
+            Decision::Reject(response) => ResponseFuture::answered(*response),
         }
     }
 }

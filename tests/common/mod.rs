@@ -63,6 +63,10 @@ impl TokenVerifier for Counting {
         self.calls.fetch_add(1, Ordering::SeqCst);
         (self.answer)(token.as_str())
     }
+
+    fn issuers(&self) -> Vec<Arc<str>> {
+        vec!["https://as.example.com".into()]
+    }
 }
 
 /// A verifier that answers by a closure, and without waiting.

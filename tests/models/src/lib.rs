@@ -32,6 +32,7 @@ pub mod sync;
 #[path = "../../../src"]
 mod sources {
     pub mod access_token;
+    pub(crate) mod admitted;
     pub mod algorithm;
     pub mod bearer_token;
     pub mod cache;
@@ -49,4 +50,5 @@ mod sources {
     pub(crate) mod freshness;
     pub(crate) mod json;
     pub(crate) mod log;
+    pub(crate) mod rejection_body;
 }

@@ -1,0 +1,34 @@
+//! The body of a rejection.
+
+use bytes::Bytes;
+use http::HeaderValue;
+
+use crate::error::Rejection;
+
+/// A hook that may replace the body of a rejection.
+pub(crate) type BodyHook = Box<dyn Fn(&Rejection) -> Option<RejectionBody> + Send + Sync>;
+
+/// The body of a rejection, for [`rejection_body`](crate::middleware::AuthLayerBuilder::rejection_body).
+#[derive(Clone, Debug)]
+pub struct RejectionBody {
+    content_type: HeaderValue,
+    bytes: Bytes,
+}
+
+impl RejectionBody {
+    /// A body of any type.
+    #[must_use]
+    pub fn new(content_type: HeaderValue, bytes: impl Into<Bytes>) -> Self {
+        Self { content_type, bytes: bytes.into() }
+    }
+
+    /// A JSON body, such as a problem document.
+    #[must_use]
+    pub fn json(value: &serde_json::Value) -> Self {
+        Self::new(HeaderValue::from_static("application/json"), value.to_string())
+    }
+
+    pub(crate) fn into_parts(self) -> (HeaderValue, Bytes) {
+        (self.content_type, self.bytes)
+    }
+}

@@ -314,6 +314,13 @@ impl From<VerifyError> for Rejection {
     }
 }
 
+/// For handlers whose errors are texts, such as the tools of an MCP server: it says nothing of the token.
+impl From<Rejection> for String {
+    fn from(rejection: Rejection) -> Self {
+        rejection.to_string()
+    }
+}
+
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {

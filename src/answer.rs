@@ -9,6 +9,8 @@
 //! | insufficient claims | 403 | none in the challenge | yes |
 //! | insufficient authentication | 401 | `insufficient_user_authentication` | yes |
 //! | unavailable | 503 | none | no: no credential would help |
+//!
+//! The `grpc` module has what gRPC callers get instead.
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -66,6 +68,14 @@ fn words(kind: RejectionKind) -> (StatusCode, Option<&'static str>, Option<&'sta
         }
         RejectionKind::MissingToken => (StatusCode::UNAUTHORIZED, None, None),
         RejectionKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, None, None),
+    }
+}
+
+/// What a client reads where an answer has no body: the words of the challenge, and some for what has none there.
+pub(crate) fn sentence(kind: RejectionKind) -> &'static str {
+    match (kind, words(kind)) {
+        (RejectionKind::Unavailable, _) => "The access token cannot be verified now",
+        (_, (.., description)) => description.unwrap_or("An access token is required"),
     }
 }
 

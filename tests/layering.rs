@@ -25,7 +25,7 @@ const LEVELS: [&[&str]; 9] = [
     &["access_token", "bearer_token", "challenge", "client"],
     &["discovery", "upstream"],
     &["address", "answer", "jwks", "passed"],
-    &["verifier"],
+    &["grpc", "verifier"],
     &["cache", "extract", "middleware"],
     &["testing"],
 ];

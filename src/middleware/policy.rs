@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, Entry};
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 
 use super::decision_log::DecisionLog;
 use crate::access_token::AccessToken;
@@ -19,6 +19,7 @@ use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::deadline::within;
 use crate::error::{Rejection, RejectionKind, VerifyError, VerifyErrorKind};
+use crate::grpc::{self, Call};
 use crate::passed::PassedWithoutToken;
 use crate::scope::ScopeSet;
 use crate::verifier::{TokenVerifier, Verdict};
@@ -41,6 +42,7 @@ pub(super) struct Policy<V> {
     pub(super) required_scopes: ScopeSet,
     pub(super) optional: bool,
     pub(super) strip: bool,
+    pub(super) grpc: bool,
     pub(super) timeout: Duration,
     pub(super) body: Option<BodyHook>,
     pub(super) clock: Arc<dyn Clock>,
@@ -80,8 +82,8 @@ impl<V: TokenVerifier> Policy<V> {
     }
 
     /// Decides by asking the verifier, for as long as that may take.
-    pub(super) async fn decide_later(&self, bearer: BearerToken, head: bool) -> Decision {
-        let verdict = self.verify(&bearer).await;
+    pub(super) async fn decide_later(&self, bearer: BearerToken, head: bool, limit: Duration) -> Decision {
+        let verdict = self.verify(&bearer, limit).await;
         let verdict = match verdict {
             Ok(token) => self.judge(token, self.clock.now()),
             Err(error) => Err(error.into()),
@@ -90,9 +92,14 @@ impl<V: TokenVerifier> Policy<V> {
     }
 
     /// Asks the verifier within the time limit. A panic in it is an answer too: nobody can tell.
-    async fn verify(&self, bearer: &BearerToken) -> Verdict {
-        let verdict = caught(within(self.timeout, async { self.verifier.verify(bearer).await })).await;
-        let late = || Err(VerifyError::unavailable("the verification took too long"));
+    async fn verify(&self, bearer: &BearerToken, limit: Duration) -> Verdict {
+        let verdict = caught(within(limit, async { self.verifier.verify(bearer).await })).await;
+        let reason = if limit < self.timeout {
+            "the caller does not wait for the verification"
+        } else {
+            "the verification took too long"
+        };
+        let late = || Err(VerifyError::unavailable(reason));
         verdict.map_or_else(|| Err(panicked()), |verdict| verdict.unwrap_or_else(late))
     }
 
@@ -119,6 +126,17 @@ impl<V: TokenVerifier> Policy<V> {
 }
 
 impl<V> Policy<V> {
+    /// What kind of call a request is, where calls are answered as such.
+    pub(super) fn call<B>(&self, request: &Request<B>) -> Option<Call> {
+        if self.grpc { Call::of(request) } else { None }
+    }
+
+    /// How long a verification may take: no longer than the caller waits.
+    pub(super) fn limit(&self, call: Option<Call>, headers: &HeaderMap) -> Duration {
+        let waits = call.and_then(|_| grpc::timeout(headers));
+        waits.map_or(self.timeout, |waits| waits.min(self.timeout))
+    }
+
     /// Answers a rejected request.
     pub(super) fn reject(
         &self,
@@ -179,6 +197,16 @@ impl Challenges {
             | RejectionKind::Unavailable => &self.missing_token,
         }
         .clone()
+    }
+}
+
+impl Decision {
+    /// Makes the answer one that the caller understands.
+    pub(super) fn answering(self, call: Option<Call>) -> Self {
+        match self {
+            Self::Reject(response) if call.is_some() => Self::Reject(Box::new(grpc::answer(*response, call))),
+            decision => decision,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::future::ResponseFuture;
 use super::policy::{Decision, Policy};
 use crate::bearer_token::BearerToken;
 use crate::error::RejectionKind;
+use crate::grpc;
 use crate::response_body::ResponseBody;
 use crate::verifier::{BoxVerifier, TokenVerifier};
 
@@ -47,6 +48,7 @@ where
         let unready = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, unready);
         let head = request.method() == Method::HEAD;
+        let call = self.policy.call(&request);
         let missing = |kind| self.policy.optional && kind == RejectionKind::MissingToken;
         if is_preflight(&request) {
             self.policy.pass(&mut request);
@@ -59,17 +61,20 @@ where
                 return ResponseFuture::serving(inner.call(request));
             }
             Err(rejection) => {
-                return ResponseFuture::rejected(self.policy.reject(rejection, None, head));
+                let response = self.policy.reject(rejection, None, head);
+                return ResponseFuture::rejected(grpc::answer(response, call));
             }
         };
         let Some(decision) = self.policy.decide_now(&bearer, head) else {
             let (policy, waiting) = (Arc::clone(&self.policy), bearer.clone());
             bearer.put_back(slot);
-            let decision = Box::pin(async move { policy.decide_later(waiting, head).await });
+            let limit = policy.limit(call, request.headers());
+            let decision =
+                Box::pin(async move { policy.decide_later(waiting, head, limit).await.answering(call) });
             return ResponseFuture::verifying(decision, request, inner);
         };
         bearer.put_back(slot);
-        match decision {
+        match decision.answering(call) {
             Decision::Admit(admission) => {
                 admission.enter(&mut request);
                 ResponseFuture::serving(inner.call(request))

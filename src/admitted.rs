@@ -17,6 +17,8 @@ pub(crate) struct Protection {
     /// Where the metadata of the resource are. Empty: nowhere.
     pub(crate) resource_metadata: Box<str>,
     pub(crate) body: Option<BodyHook>,
+    /// Whether calls of gRPC are answered as such.
+    pub(crate) speaks_grpc: bool,
 }
 
 /// How a layer let a token in.

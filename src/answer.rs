@@ -9,15 +9,18 @@
 //! | insufficient claims | 403 | none in the challenge | yes |
 //! | insufficient authentication | 401 | `insufficient_user_authentication` | yes |
 //! | unavailable | 503 | none | no: no credential would help |
+//!
+//! The `grpc` module has what gRPC callers get instead.
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use crate::admitted::Protection;
 use crate::caught::caught_now;
 use crate::challenge::Challenge;
 use crate::error::{Rejection, RejectionKind, VerifyError};
+use crate::grpc::{self, Call};
 use crate::rejection_body::RejectionBody;
 use crate::scope::ScopeSet;
 
@@ -49,6 +52,15 @@ fn words(kind: RejectionKind) -> (StatusCode, Option<&'static str>, Option<&'sta
         }
         RejectionKind::MissingToken => (StatusCode::UNAUTHORIZED, None, None),
         RejectionKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, None, None),
+    }
+}
+
+/// What a client reads where an answer has no body: the words of the challenge, and some for what has none there.
+fn sentence(kind: Option<RejectionKind>) -> &'static str {
+    match kind.map(|kind| (kind, words(kind))) {
+        None => "Internal error",
+        Some((RejectionKind::Unavailable, _)) => "The access token cannot be verified now",
+        Some((_, (.., description))) => description.unwrap_or("An access token is required"),
     }
 }
 
@@ -90,19 +102,52 @@ fn default_body(kind: RejectionKind) -> Option<RejectionBody> {
     Some(RejectionBody::new(HeaderValue::from_static("application/json"), text))
 }
 
+/// What the request asks of the form of its answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Form {
+    is_head: bool,
+    call: Option<Call>,
+}
+
+impl Form {
+    #[inline]
+    pub(crate) fn of(protection: &Protection, method: &Method, headers: &HeaderMap) -> Self {
+        let call = if protection.speaks_grpc { Call::of(method, headers) } else { None };
+        Self { is_head: method == Method::HEAD, call }
+    }
+
+    pub(crate) fn is_call(self) -> bool {
+        self.call.is_some()
+    }
+}
+
 /// Answers a rejected request as its layer wants it: the hook decides about the body, and about nothing else.
 pub(crate) fn reject(
     protection: &Protection,
     rejection: Rejection,
     challenge: HeaderValue,
-    is_head: bool,
+    form: Form,
 ) -> Response<Bytes> {
     let hooked = caught_now(|| protection.body.as_ref().and_then(|body| body(&rejection)));
-    let mut response = match hooked {
-        Some(body) => respond(rejection, challenge, body),
-        None => internal_error(),
-    };
-    if is_head {
+    match hooked {
+        Some(body) => write(respond(rejection, challenge, body), form),
+        None => fail(form),
+    }
+}
+
+/// The answer to a fault of this server: a layer that is missing, a hook that panics.
+pub(crate) fn fail(form: Form) -> Response<Bytes> {
+    let body = r#"{"error":"server_error"}"#;
+    let body = RejectionBody::new(HeaderValue::from_static("application/json"), body);
+    write(plain(StatusCode::INTERNAL_SERVER_ERROR, Some(body)), form)
+}
+
+fn write(mut response: Response<Bytes>, form: Form) -> Response<Bytes> {
+    let kind = response.extensions().get().map(Rejection::kind);
+    if let Some(call) = form.call {
+        return grpc::answer(response, call, sentence(kind));
+    }
+    if form.is_head {
         // RFC 9110 §9.3.2: the header of the answer to GET, and no content.
         *response.body_mut() = Bytes::new();
     }
@@ -121,13 +166,6 @@ fn respond(rejection: Rejection, challenge: HeaderValue, body: Option<RejectionB
     }
     response.extensions_mut().insert(rejection);
     response
-}
-
-/// The response to a fault of this server: a layer that is missing, a hook that panics.
-pub(crate) fn internal_error() -> Response<Bytes> {
-    let body = r#"{"error":"server_error"}"#;
-    let body = RejectionBody::new(HeaderValue::from_static("application/json"), body);
-    plain(StatusCode::INTERNAL_SERVER_ERROR, Some(body))
 }
 
 fn plain(status: StatusCode, body: Option<RejectionBody>) -> Response<Bytes> {
@@ -152,4 +190,27 @@ fn retry_after(error: &VerifyError) -> u64 {
         let started = u64::from(delay.subsec_nanos() > 0);
         delay.as_secs().saturating_add(started).clamp(1, longest)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_sentence_needs_percent_encoding() {
+        let kinds = [
+            RejectionKind::InsufficientAuthentication,
+            RejectionKind::InsufficientClaims,
+            RejectionKind::InsufficientScope,
+            RejectionKind::InvalidRequest,
+            RejectionKind::InvalidToken,
+            RejectionKind::MissingToken,
+            RejectionKind::Unavailable,
+        ];
+        for kind in kinds.map(Some).into_iter().chain([None]) {
+            let message = sentence(kind);
+            assert!(!message.is_empty(), "{kind:?}");
+            assert!(message.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'%'), "{message}");
+        }
+    }
 }

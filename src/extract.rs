@@ -16,13 +16,13 @@ use std::sync::Arc;
 use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
+use http::Extensions;
 use http::request::Parts;
-use http::{Extensions, Method};
 use serde::de::DeserializeOwned;
 
 use crate::access_token::AccessToken;
 use crate::admitted::Protection;
-use crate::answer;
+use crate::answer::{self, Form};
 use crate::challenge::Challenge;
 use crate::error::{Rejection, RejectionKind};
 use crate::log::{self, TARGET};
@@ -93,16 +93,17 @@ enum Fault {
 }
 
 impl Fault {
-    fn respond(self, method: &Method) -> Response {
+    fn respond(self, parts: &Parts) -> Response {
         match self {
             Self::NoLayer => {
                 log::missing_layer();
-                answer::internal_error()
+                answer::fail(Form::default())
             }
             Self::Rejected(kind, scopes, protection) => {
                 let scopes = protection.scopes_with(&scopes);
                 let challenge = answer::challenge(kind, &protection, &scopes).to_header_value();
-                answer::reject(&protection, Rejection::new(kind), challenge, method == Method::HEAD)
+                let form = Form::of(&protection, &parts.method, &parts.headers);
+                answer::reject(&protection, Rejection::new(kind), challenge, form)
             }
         }
         .map(Body::from)
@@ -167,9 +168,7 @@ impl<S: Sync> FromRequestParts<S> for AccessToken {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        required(&parts.extensions, &ScopeSet::default())
-            .cloned()
-            .map_err(|fault| fault.respond(&parts.method))
+        required(&parts.extensions, &ScopeSet::default()).cloned().map_err(|fault| fault.respond(parts))
     }
 }
 
@@ -177,7 +176,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for AccessToken {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Response> {
-        find(&parts.extensions).map(Option::<&Self>::cloned).map_err(|fault| fault.respond(&parts.method))
+        find(&parts.extensions).map(Option::<&Self>::cloned).map_err(|fault| fault.respond(parts))
     }
 }
 
@@ -185,7 +184,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Claims<T> {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        claims(&parts.extensions).map(Self).map_err(|fault| fault.respond(&parts.method))
+        claims(&parts.extensions).map(Self).map_err(|fault| fault.respond(parts))
     }
 }
 
@@ -193,7 +192,7 @@ impl<S: Sync, R: RequiredScopes> FromRequestParts<S> for Scoped<R> {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        let token = scoped::<R>(&parts.extensions).map_err(|fault| fault.respond(&parts.method))?;
+        let token = scoped::<R>(&parts.extensions).map_err(|fault| fault.respond(parts))?;
         Ok(Self(token, PhantomData))
     }
 }
@@ -204,6 +203,6 @@ impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         let challenge = self.challenge().cloned();
         let challenge = challenge.unwrap_or_else(|| Challenge::bearer().to_header_value());
-        answer::reject(&Protection::default(), self, challenge, false).map(Body::from)
+        answer::reject(&Protection::default(), self, challenge, Form::default()).map(Body::from)
     }
 }

@@ -119,6 +119,7 @@ mod endpoint;
     allow(dead_code, reason = "each verifier uses a part of it")
 )]
 mod freshness;
+mod grpc;
 #[cfg_attr(
     not(all(
         feature = "github",

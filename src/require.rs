@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use tower_service::Service;
 
 pub use self::authentication::{RequireAuthentication, RequireAuthenticationBuilder};
@@ -39,7 +39,7 @@ pub use self::claims::RequireClaims;
 pub use self::scopes::RequireScopes;
 use crate::access_token::AccessToken;
 use crate::admitted::Protection;
-use crate::answer;
+use crate::answer::{self, Form};
 use crate::answer_future::AnswerFuture;
 use crate::caught::caught_now;
 use crate::challenge::Challenge;
@@ -81,30 +81,38 @@ impl<S> Require<S> {
     /// What to answer in place of the inner service, if anything.
     fn refuse<B>(&self, request: &Request<B>) -> Option<Response<Bytes>> {
         let extensions = request.extensions();
-        let (kind, protection) =
-            match (extensions.get::<AccessToken>(), extensions.get::<PassedWithoutToken>()) {
-                (Some(token), _) => match caught_now(|| self.rule.check(token)) {
-                    Some(Ok(())) => return None,
-                    Some(Err(kind)) => (kind, token.admitted().map(|admitted| &admitted.protection)),
-                    None => return Some(answer::internal_error()),
-                },
-                (None, Some(passed)) if passed.is_preflight => return None,
-                (None, Some(passed)) => (RejectionKind::MissingToken, Some(&passed.protection)),
-                (None, None) => {
-                    log::missing_layer();
-                    return Some(answer::internal_error());
-                }
-            };
-        tracing::debug!(target: TARGET, outcome = "rejected", reason = Rejection::new(kind).reason());
         let standard = Arc::default();
-        let protection: &Arc<Protection> = protection.unwrap_or(&standard);
+        let (found, protection): (_, &Arc<Protection>) = match extensions.get::<AccessToken>() {
+            Some(token) => {
+                let protection = token.admitted().map_or(&standard, |admitted| &admitted.protection);
+                (caught_now(|| self.rule.check(token)), protection)
+            }
+            None => match extensions.get::<PassedWithoutToken>() {
+                Some(passed) if passed.is_preflight => return None,
+                Some(passed) => (Some(Err(RejectionKind::MissingToken)), &passed.protection),
+                None => {
+                    log::missing_layer();
+                    (None, &standard)
+                }
+            },
+        };
+        let form = Form::of(protection, request.method(), request.headers());
+        match found {
+            Some(Ok(())) => None,
+            Some(Err(kind)) => Some(self.reject(kind, protection, form)),
+            None => Some(answer::fail(form)),
+        }
+    }
+
+    fn reject(&self, kind: RejectionKind, protection: &Protection, form: Form) -> Response<Bytes> {
+        let rejection = Rejection::new(kind);
+        tracing::debug!(target: TARGET, outcome = "rejected", reason = rejection.reason());
         let challenge = answer::challenge(kind, protection, &protection.scopes_with(&self.rule.scopes()));
         let challenge = match kind {
             RejectionKind::InsufficientAuthentication => self.rule.explain(challenge),
             _ => challenge,
         };
-        let is_head = request.method() == Method::HEAD;
-        Some(answer::reject(protection, Rejection::new(kind), challenge.to_header_value(), is_head))
+        answer::reject(protection, rejection, challenge.to_header_value(), form)
     }
 }
 

@@ -71,6 +71,13 @@ where
     }
 }
 
+/// An empty body, which layers outside of this one answer with: CORS to a preflight, a time limit to a slow request.
+impl<B> Default for ResponseBody<B> {
+    fn default() -> Self {
+        Self::rejection(Bytes::new())
+    }
+}
+
 impl<B> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseBody").finish_non_exhaustive()

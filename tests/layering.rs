@@ -21,7 +21,7 @@ const LEVELS: [&[&str]; 10] = [
         "sync",
     ],
     &["answer_future", "error", "signer"],
-    &["endpoint", "rejection_body"],
+    &["endpoint", "grpc", "rejection_body"],
     &["admitted"],
     &["access_token", "bearer_token", "challenge", "client", "metadata"],
     &["discovery", "upstream"],

@@ -38,6 +38,7 @@ pub struct AuthLayerBuilder<V = BoxVerifier> {
     describe: Option<Describe>,
     optional: bool,
     strip: bool,
+    grpc: bool,
     timeout: Duration,
     body: Option<BodyHook>,
     clock: Arc<dyn Clock>,
@@ -69,6 +70,7 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
             describe: None,
             optional: false,
             strip: false,
+            grpc: false,
             timeout: TIMEOUT,
             body: None,
             clock: SystemClock::shared(),
@@ -176,6 +178,39 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
         self
     }
 
+    /// Answers gRPC calls in gRPC: `POST` requests whose one content type is `application/grpc`, `application/grpc-web`
+    /// or `application/grpc-web-text`, with or without a codec (`+proto`).
+    ///
+    /// A rejection is then HTTP 200 without a body, with a status and a message of a fixed list; `www-authenticate`,
+    /// `retry-after` and `cache-control` are metadata. A [`rejection_body`](Self::rejection_body) is not sent.
+    ///
+    /// | `grpc-status` | instead of |
+    /// |---|---|
+    /// | 16, unauthenticated | 401 |
+    /// | 7, permission denied | 403 |
+    /// | 3, invalid argument | 400 |
+    /// | 14, unavailable | 503 |
+    /// | 13, internal | 500, if the hook of `rejection_body` panics |
+    ///
+    /// A caller that sends `grpc-timeout` waits for a verification no longer than that, or than the
+    /// [`timeout`](Self::timeout) of the layer if that is shorter; then it is unavailable. A malformed one is ignored. It
+    /// counts from when the request arrives here, and a verification that need not wait, as of a cached token, is not
+    /// bounded by it.
+    ///
+    /// Browsers read status and message of a rejected gRPC-Web call only if a CORS layer outside of this one exposes
+    /// `grpc-status` and `grpc-message`.
+    ///
+    /// Default: off, every rejection has its HTTP status whatever the request says.
+    ///
+    /// # Security
+    ///
+    /// The content type is the client's word. Where a gateway, a proxy's subrequest for authentication or a monitor takes
+    /// HTTP 200 for leave to pass, a forged content type would turn a rejection into that leave: there, leave it off.
+    pub fn grpc(mut self) -> Self {
+        self.grpc = true;
+        self
+    }
+
     /// How long a verification may take before the request is answered with 503.
     ///
     /// It needs a tokio runtime with its timer. Without one there is no limit, and finding that out prints a caught
@@ -189,7 +224,8 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
 
     /// Replaces the body of rejections. Status, challenge and all other headers stay; `None` keeps the body too.
     ///
-    /// If the hook panics, that one request is answered with 500.
+    /// If the hook panics, that one request is answered with 500. It is called for gRPC calls too, but the body is not
+    /// sent, see [`grpc`](Self::grpc).
     pub fn rejection_body(
         mut self,
         body: impl Fn(&Rejection) -> Option<RejectionBody> + Send + Sync + 'static,
@@ -268,6 +304,7 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
             hierarchy: self.hierarchy,
             resource_metadata: metadata.as_ref().map_or("", ProtectedResourceMetadata::url).into(),
             body: self.body,
+            speaks_grpc: self.grpc,
         });
         Policy {
             challenges: Challenges::new(&protection),

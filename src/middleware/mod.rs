@@ -11,6 +11,8 @@
 //! 6. The `AccessToken` goes into the extensions, the `Authorization` value goes back marked sensitive (or is removed,
 //!    by a setter), and the inner service is called: the instance that was ready, never a clone of it.
 //!
+//! With [`grpc`](AuthLayerBuilder::grpc) a gRPC call gets the same decision as an answer in gRPC.
+//!
 //! The decision is made when the request arrives, before its body is polled; a stream that outlives its token goes on.
 //!
 //! ```

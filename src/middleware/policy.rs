@@ -8,18 +8,19 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, Entry};
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 
 use super::decision_log::DecisionLog;
 use super::watch::Watch;
 use crate::access_token::AccessToken;
 use crate::admitted::{Admitted, Protection};
-use crate::answer;
+use crate::answer::{self, Form};
 use crate::bearer_token::BearerToken;
 use crate::caught::{caught, caught_now};
 use crate::clock::Clock;
 use crate::deadline::within;
 use crate::error::{Rejection, RejectionKind, VerifyError, VerifyErrorKind};
+use crate::grpc;
 use crate::metadata::documents::{self, Asked, Documents};
 use crate::passed::PassedWithoutToken;
 use crate::scope::ScopeSet;
@@ -69,7 +70,7 @@ pub(super) struct Admission {
 
 impl<V: TokenVerifier> Policy<V> {
     /// Decides without waiting, if that is possible.
-    pub(super) fn decide_now(&self, bearer: &BearerToken, head: bool) -> Option<Decision> {
+    pub(super) fn decide_now(&self, bearer: &BearerToken, form: Form) -> Option<Decision> {
         let now = self.clock.now();
         let verdict = caught_now(|| self.verifier.verify_now(bearer, now));
         let verdict = match verdict.unwrap_or_else(|| Some(Err(panicked()))) {
@@ -81,23 +82,28 @@ impl<V: TokenVerifier> Policy<V> {
                 Err(rejection) => Err(rejection),
             },
         };
-        Some(self.decide(verdict, bearer, head))
+        Some(self.decide(verdict, bearer, form))
     }
 
     /// Decides by asking the verifier, for as long as that may take.
-    pub(super) async fn decide_later(&self, bearer: BearerToken, head: bool) -> Decision {
-        let verdict = self.verify(&bearer).await;
+    pub(super) async fn decide_later(&self, bearer: BearerToken, form: Form, limit: Duration) -> Decision {
+        let verdict = self.verify(&bearer, limit).await;
         let verdict = match verdict {
             Ok(token) => self.judge(token, self.clock.now()),
             Err(error) => Err(error.into()),
         };
-        self.decide(verdict, &bearer, head)
+        self.decide(verdict, &bearer, form)
     }
 
     /// Asks the verifier within the time limit. A panic in it is an answer too: nobody can tell.
-    async fn verify(&self, bearer: &BearerToken) -> Verdict {
-        let verdict = caught(within(self.timeout, async { self.verifier.verify(bearer).await })).await;
-        let late = || Err(VerifyError::unavailable("the verification took too long"));
+    async fn verify(&self, bearer: &BearerToken, limit: Duration) -> Verdict {
+        let verdict = caught(within(limit, async { self.verifier.verify(bearer).await })).await;
+        let reason = if limit < self.timeout {
+            "the caller does not wait for the verification"
+        } else {
+            "the verification took too long"
+        };
+        let late = || Err(VerifyError::unavailable(reason));
         verdict.map_or_else(|| Err(panicked()), |verdict| verdict.unwrap_or_else(late))
     }
 
@@ -113,30 +119,36 @@ impl<V: TokenVerifier> Policy<V> {
         Ok(token)
     }
 
-    fn decide(&self, verdict: Result<AccessToken, Rejection>, bearer: &BearerToken, head: bool) -> Decision {
+    fn decide(&self, verdict: Result<AccessToken, Rejection>, bearer: &BearerToken, form: Form) -> Decision {
         match verdict {
             Ok(token) => {
                 self.log.admitted(&token, bearer);
                 let token = token.admitted_as(Arc::clone(&self.admitted));
                 Decision::Admit(Admission { token, strip: self.strip, is_watched: self.documents.is_some() })
             }
-            Err(rejection) => Decision::Reject(Box::new(self.reject(rejection, Some(bearer), head))),
+            Err(rejection) => Decision::Reject(Box::new(self.reject(rejection, Some(bearer), form))),
         }
     }
 }
 
 impl<V> Policy<V> {
+    /// How long a verification may take: no longer than the caller waits.
+    pub(super) fn limit(&self, form: Form, headers: &HeaderMap) -> Duration {
+        let waits = if form.is_call() { grpc::timeout(headers) } else { None };
+        waits.map_or(self.timeout, |waits| waits.min(self.timeout))
+    }
+
     /// Answers a rejected request.
     pub(super) fn reject(
         &self,
         rejection: Rejection,
         bearer: Option<&BearerToken>,
-        head: bool,
+        form: Form,
     ) -> Response<Bytes> {
         // A cause that somebody else wrote may panic when it is printed. That must not cost the answer.
         caught_now(|| self.log.rejected(&rejection, bearer, &*self.clock));
         let challenge = self.challenges.of(rejection.kind());
-        answer::reject(&self.protection, rejection, challenge, head)
+        answer::reject(&self.protection, rejection, challenge, form)
     }
 
     /// Answers a request for the metadata of the resource, if it is one.

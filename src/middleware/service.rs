@@ -11,6 +11,7 @@ use tower_service::Service;
 
 use super::future::ResponseFuture;
 use super::policy::{Decision, Policy};
+use crate::answer::Form;
 use crate::bearer_token::BearerToken;
 use crate::error::RejectionKind;
 use crate::response_body::ResponseBody;
@@ -46,7 +47,7 @@ where
         // that will be rejected: dropped with it, it gives back the permit that it may hold.
         let unready = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, unready);
-        let head = request.method() == Method::HEAD;
+        let form = Form::of(&self.policy.protection, request.method(), request.headers());
         let missing = |kind| self.policy.optional && kind == RejectionKind::MissingToken;
         if let Some(metadata) = self.policy.describe(&request) {
             return ResponseFuture::answered(metadata);
@@ -62,13 +63,14 @@ where
                 return ResponseFuture::serving(inner.call(request), None);
             }
             Err(rejection) => {
-                return ResponseFuture::answered(self.policy.reject(rejection, None, head));
+                return ResponseFuture::answered(self.policy.reject(rejection, None, form));
             }
         };
-        let Some(decision) = self.policy.decide_now(&bearer, head) else {
+        let Some(decision) = self.policy.decide_now(&bearer, form) else {
             let (policy, waiting) = (Arc::clone(&self.policy), bearer.clone());
             bearer.put_back(slot);
-            let decision = Box::pin(async move { policy.decide_later(waiting, head).await });
+            let limit = policy.limit(form, request.headers());
+            let decision = Box::pin(async move { policy.decide_later(waiting, form, limit).await });
             return ResponseFuture::verifying(decision, request, inner);
         };
         bearer.put_back(slot);

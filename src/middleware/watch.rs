@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, Request, Response};
 use tokio::sync::watch::Receiver;
 
 use crate::admitted::{Admitted, Finding, Protection};
-use crate::answer;
+use crate::answer::{self, Form};
 use crate::deadline::within;
 use crate::error::{Rejection, RejectionKind};
 
@@ -25,16 +25,17 @@ const OF_MCP: [&str; 2] = ["mcp-session-id", "mcp-protocol-version"];
 pub(super) struct Watch {
     findings: Receiver<Finding>,
     protection: Arc<Protection>,
-    is_head: bool,
+    form: Form,
     is_of_mcp: bool,
 }
 
 impl Watch {
     pub(super) fn new<B>(protection: Arc<Protection>, request: &Request<B>) -> (Admitted, Self) {
         let (admitted, findings) = Admitted::watched(Arc::clone(&protection));
+        let form = Form::of(&protection, request.method(), request.headers());
         let is_of_mcp = request.method() == Method::POST
             && OF_MCP.iter().any(|name| request.headers().contains_key(*name));
-        (admitted, Self { findings, protection, is_head: request.method() == Method::HEAD, is_of_mcp })
+        (admitted, Self { findings, protection, form, is_of_mcp })
     }
 
     /// The answer in place of the handler's, if it found that scopes are missing.
@@ -43,7 +44,7 @@ impl Watch {
         let kind = RejectionKind::InsufficientScope;
         let scopes = self.protection.scopes_with(scopes);
         let challenge = answer::challenge(kind, &self.protection, &scopes).to_header_value();
-        Some(answer::reject(&self.protection, Rejection::new(kind), challenge, self.is_head))
+        Some(answer::reject(&self.protection, Rejection::new(kind), challenge, self.form))
     }
 
     /// What has to be waited for before the head of this answer may leave, if anything.

@@ -15,9 +15,11 @@ const LEVELS: [&[&str]; 9] = [
         "freshness",
         "json",
         "log",
+        "once_a_minute",
         "response_body",
         "scope",
         "secret",
+        "small_answer",
         "sync",
     ],
     &["error", "signer"],
@@ -26,12 +28,12 @@ const LEVELS: [&[&str]; 9] = [
     &["discovery", "upstream"],
     &["address", "answer", "jwks", "passed"],
     &["verifier"],
-    &["cache", "extract", "middleware"],
+    &["cache", "extract", "host_guard", "middleware", "session_binding"],
     &["testing"],
 ];
 
 /// What a file of a folder may use of its folder, besides the words of the folder itself.
-const INSIDE: [(&str, &[&str]); 74] = [
+const INSIDE: [(&str, &[&str]); 83] = [
     ("cache/bounds", &["digest"]),
     ("cache/cached", &["core", "counters", "digest", "entry", "flights", "handle", "limit", "memory"]),
     ("cache/core", &["bounds", "counters", "digest", "entry", "flights", "limit", "memory"]),
@@ -46,6 +48,10 @@ const INSIDE: [(&str, &[&str]); 74] = [
     ("cache/pool", &["counters", "digest", "entry"]),
     ("cache/revocations", &[]),
     ("cache/stats", &["core", "counters"]),
+    ("host_guard/authority", &[]),
+    ("host_guard/layer", &["authority", "policy", "service"]),
+    ("host_guard/policy", &["authority"]),
+    ("host_guard/service", &["policy"]),
     ("jwks/crypto", &["material"]),
     ("jwks/fetch", &["key_set"]),
     ("jwks/fetcher", &["fetch", "key_set", "remote"]),
@@ -59,6 +65,11 @@ const INSIDE: [(&str, &[&str]); 74] = [
     ("middleware/layer", &["decision_log", "policy", "service"]),
     ("middleware/policy", &["decision_log"]),
     ("middleware/service", &["future", "policy"]),
+    ("session_binding/future", &["policy"]),
+    ("session_binding/layer", &["policy", "service", "tag"]),
+    ("session_binding/policy", &["tag"]),
+    ("session_binding/service", &["future", "policy"]),
+    ("session_binding/tag", &[]),
     ("testing/clock", &[]),
     ("testing/fault", &[]),
     ("testing/github", &["fault", "github_accounts", "github_answers", "server", "traffic"]),
@@ -194,7 +205,8 @@ fn inside_a_folder_files_follow_their_order() {
 
 #[test]
 fn every_file_of_a_folder_that_decides_has_its_place() {
-    let decides = ["cache/", "jwks/", "middleware/", "testing/", "verifier/"];
+    let decides =
+        ["cache/", "host_guard/", "jwks/", "middleware/", "session_binding/", "testing/", "verifier/"];
     for file in files().keys().filter(|file| decides.iter().any(|folder| file.starts_with(folder))) {
         let listed = file.ends_with("/mod") || INSIDE.iter().any(|(name, _)| name == file);
         assert!(listed, "src/{file}.rs is not listed");

@@ -94,7 +94,7 @@ impl Keys {
     /// The id as the inner service knows it, if the tag is the owner's.
     pub(super) fn open(&self, owner: Owner<'_>, sealed: &HeaderValue) -> Option<HeaderValue> {
         let (rest, tag) = sealed.as_bytes().split_last_chunk::<DIGITS>()?;
-        let id = rest.strip_suffix(b".").filter(|id| is_id(id))?;
+        let id = rest.strip_suffix(b".")?;
         let tag = decode(tag)?;
         let mut keys = self.current.iter().chain(&self.previous);
         let is_right = keys.any(|key| key.mac(owner, id).verify_slice(&tag).is_ok());

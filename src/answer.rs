@@ -23,6 +23,7 @@ use crate::error::{Rejection, RejectionKind, VerifyError};
 use crate::grpc::{self, Call};
 use crate::rejection_body::RejectionBody;
 use crate::scope::ScopeSet;
+use crate::small_answer;
 
 /// What a client is told when the verifier names no time.
 const DEFAULT_RETRY_AFTER: u64 = 5;
@@ -137,12 +138,11 @@ pub(crate) fn reject(
 
 /// The answer to a fault of this server: a layer that is missing, a hook that panics.
 pub(crate) fn fail(form: Form) -> Response<Bytes> {
-    let body = r#"{"error":"server_error"}"#;
-    let body = RejectionBody::new(HeaderValue::from_static("application/json"), body);
-    write(plain(StatusCode::INTERNAL_SERVER_ERROR, Some(body)), form)
+    write(small_answer::json(StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"server_error"}"#), form)
 }
 
-fn write(mut response: Response<Bytes>, form: Form) -> Response<Bytes> {
+/// Gives an answer the form that is asked for.
+pub(crate) fn write(mut response: Response<Bytes>, form: Form) -> Response<Bytes> {
     let kind = response.extensions().get().map(Rejection::kind);
     if let Some(call) = form.call {
         return grpc::answer(response, call, sentence(kind));

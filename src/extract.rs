@@ -25,8 +25,8 @@ use crate::admitted::Protection;
 use crate::answer::{self, Form};
 use crate::challenge::Challenge;
 use crate::error::{Rejection, RejectionKind};
-use crate::log::{self, TARGET};
-use crate::passed::PassedWithoutToken;
+use crate::log::TARGET;
+use crate::passed::{self, PassedWithoutToken};
 use crate::scope::ScopeSet;
 
 /// All claims of the token as a type of yours.
@@ -96,7 +96,7 @@ impl Fault {
     fn respond(self, parts: &Parts) -> Response {
         match self {
             Self::NoLayer => {
-                log::missing_layer();
+                passed::missing_layer();
                 answer::fail(Form::default())
             }
             Self::Rejected(kind, scopes, protection) => {
@@ -127,8 +127,8 @@ fn find(extensions: &Extensions) -> Result<Option<&AccessToken>, Fault> {
 /// The token, for a handler that needs these scopes besides those of the layer.
 fn required<'a>(extensions: &'a Extensions, scopes: &ScopeSet) -> Result<&'a AccessToken, Fault> {
     find(extensions)?.ok_or_else(|| {
-        let passed = extensions.get().map(|passed: &PassedWithoutToken| Arc::clone(&passed.protection));
-        Fault::Rejected(RejectionKind::MissingToken, scopes.clone(), passed.unwrap_or_default())
+        let mark = extensions.get().map(|mark: &PassedWithoutToken| Arc::clone(&mark.protection));
+        Fault::Rejected(RejectionKind::MissingToken, scopes.clone(), mark.unwrap_or_default())
     })
 }
 

@@ -32,7 +32,8 @@
 //! | a good token | the handler runs |
 //!
 //! The [`middleware`] module has the whole law, [`verifier`] how to write a verifier of your own, [`cache`] how
-//! verdicts are remembered: `verifier.cached(CacheLayer::new())` is all it takes.
+//! verdicts are remembered: `verifier.cached(CacheLayer::new())` is all it takes. For MCP servers, [`SessionBinding`]
+//! keeps sessions to those who opened them, and [`HostGuard`] keeps pages of strangers out.
 //!
 //! # Features
 //!
@@ -83,6 +84,7 @@ pub mod clock;
 pub mod error;
 #[cfg(feature = "axum")]
 pub mod extract;
+pub mod host_guard;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 pub mod jwks;
 pub mod metadata;
@@ -90,6 +92,7 @@ pub mod middleware;
 pub mod require;
 pub mod scope;
 pub mod secret;
+pub mod session_binding;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod verifier;
@@ -131,11 +134,13 @@ mod grpc;
 )]
 mod json;
 mod log;
+mod once_a_minute;
 mod passed;
 mod rejection_body;
 mod response_body;
 #[cfg(all(feature = "introspection", feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod signer;
+mod small_answer;
 mod sync;
 #[cfg(any(feature = "github", feature = "introspection"))]
 mod upstream;
@@ -145,10 +150,12 @@ pub use self::algorithm::Algorithm;
 pub use self::bearer_token::BearerToken;
 pub use self::cache::CacheLayer;
 pub use self::error::{BuildError, Rejection, VerifyError};
+pub use self::host_guard::HostGuard;
 pub use self::metadata::ProtectedResourceMetadata;
 pub use self::middleware::AuthLayer;
 pub use self::require::{RequireClaims, RequireScopes};
 pub use self::scope::ScopeSet;
+pub use self::session_binding::SessionBinding;
 #[cfg(feature = "github")]
 pub use self::verifier::GitHubVerifier;
 #[cfg(feature = "introspection")]

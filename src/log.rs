@@ -2,8 +2,6 @@
 
 use std::error::Error;
 use std::fmt::{self, Write};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 /// The name under which all events of this crate are logged.
 pub(crate) const TARGET: &str = "tower_bearer";
@@ -11,7 +9,6 @@ pub(crate) const TARGET: &str = "tower_bearer";
 const MAX_LENGTH: usize = 253;
 
 const MAX_CAUSES: usize = 8;
-const ERROR_EVERY: Duration = Duration::from_secs(60);
 
 /// Text from outside.
 #[derive(Clone, Copy)]
@@ -61,20 +58,6 @@ impl fmt::Display for Causes<'_> {
             let _ = write!(text, "{separator}{cause}");
         }
         Escaped(&text).fmt(f)
-    }
-}
-
-/// Says, once a minute, that somebody needs what no layer left: anybody can call such a route, as often as they like.
-pub(crate) fn missing_layer() {
-    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
-    let now = Instant::now();
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    if last.is_none_or(|last| now.saturating_duration_since(last) >= ERROR_EVERY) {
-        *last = Some(now);
-        tracing::error!(
-            target: TARGET,
-            "a route needs the access token of its requests, but no `AuthLayer` is around it",
-        );
     }
 }
 

@@ -40,12 +40,12 @@ pub use self::scopes::RequireScopes;
 use crate::access_token::AccessToken;
 use crate::admitted::Protection;
 use crate::answer::{self, Form};
-use crate::answer_future::AnswerFuture;
+pub use crate::answer_future::AnswerFuture;
 use crate::caught::caught_now;
 use crate::challenge::Challenge;
 use crate::error::{Rejection, RejectionKind};
-use crate::log::{self, TARGET};
-use crate::passed::PassedWithoutToken;
+use crate::log::TARGET;
+use crate::passed::{self, PassedWithoutToken};
 use crate::response_body::ResponseBody;
 use crate::scope::ScopeSet;
 
@@ -91,7 +91,7 @@ impl<S> Require<S> {
                 Some(passed) if passed.is_preflight => return None,
                 Some(passed) => (Some(Err(RejectionKind::MissingToken)), &passed.protection),
                 None => {
-                    log::missing_layer();
+                    passed::missing_layer();
                     (None, &standard)
                 }
             },

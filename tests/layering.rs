@@ -15,9 +15,11 @@ const LEVELS: [&[&str]; 10] = [
         "freshness",
         "json",
         "log",
+        "once_a_minute",
         "response_body",
         "scope",
         "secret",
+        "small_answer",
         "sync",
     ],
     &["answer_future", "error", "signer"],
@@ -27,12 +29,12 @@ const LEVELS: [&[&str]; 10] = [
     &["discovery", "upstream"],
     &["address", "answer", "jwks", "passed"],
     &["verifier"],
-    &["cache", "extract", "middleware", "require"],
+    &["cache", "extract", "host_guard", "middleware", "require", "session_binding"],
     &["testing"],
 ];
 
 /// What a file of a folder may use of its folder, besides the words of the folder itself.
-const INSIDE: [(&str, &[&str]); 84] = [
+const INSIDE: [(&str, &[&str]); 93] = [
     ("cache/bounds", &["digest"]),
     ("cache/cached", &["core", "counters", "digest", "entry", "flights", "handle", "limit", "memory"]),
     ("cache/core", &["bounds", "counters", "digest", "entry", "flights", "limit", "memory"]),
@@ -47,6 +49,10 @@ const INSIDE: [(&str, &[&str]); 84] = [
     ("cache/pool", &["counters", "digest", "entry"]),
     ("cache/revocations", &[]),
     ("cache/stats", &["core", "counters"]),
+    ("host_guard/authority", &[]),
+    ("host_guard/layer", &["authority", "policy", "service"]),
+    ("host_guard/policy", &["authority"]),
+    ("host_guard/service", &["policy"]),
     ("jwks/crypto", &["material"]),
     ("jwks/fetch", &["key_set"]),
     ("jwks/fetcher", &["fetch", "key_set", "remote"]),
@@ -70,6 +76,11 @@ const INSIDE: [(&str, &[&str]); 84] = [
     ("require/claims", &[]),
     ("require/scopes", &[]),
     ("require/token", &[]),
+    ("session_binding/future", &["policy"]),
+    ("session_binding/layer", &["policy", "service", "tag"]),
+    ("session_binding/policy", &["tag"]),
+    ("session_binding/service", &["future", "policy"]),
+    ("session_binding/tag", &[]),
     ("testing/clock", &[]),
     ("testing/fault", &[]),
     ("testing/github", &["fault", "github_accounts", "github_answers", "server", "traffic"]),
@@ -205,7 +216,17 @@ fn inside_a_folder_files_follow_their_order() {
 
 #[test]
 fn every_file_of_a_folder_that_decides_has_its_place() {
-    let decides = ["cache/", "jwks/", "metadata/", "middleware/", "require/", "testing/", "verifier/"];
+    let decides = [
+        "cache/",
+        "host_guard/",
+        "jwks/",
+        "metadata/",
+        "middleware/",
+        "require/",
+        "session_binding/",
+        "testing/",
+        "verifier/",
+    ];
     for file in files().keys().filter(|file| decides.iter().any(|folder| file.starts_with(folder))) {
         let listed = file.ends_with("/mod") || INSIDE.iter().any(|(name, _)| name == file);
         assert!(listed, "src/{file}.rs is not listed");

@@ -2247,7 +2247,65 @@ fn a_cache_around_a_chain_asks_a_second_member_while_the_first_one_hangs() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_that_are_reset_at_once_leave_nothing_behind() {
-    const CONNECTIONS: usize = 10;
+    reset_streams(10).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_of_one_connection_that_are_reset_at_once_leave_nothing_behind() {
+    reset_streams(1).await;
+}
+
+/// A request that has the token for its name.
+fn stream(token: &str) -> Request<()> {
+    let request = Request::get("https://api.example.com/").header(AUTHORIZATION, format!("Bearer {token}"));
+    request.body(()).unwrap()
+}
+
+/// Opens streams with as many tokens, and resets each.
+async fn flood(mut sender: h2::client::SendRequest<Bytes>, connection: usize, streams: usize) {
+    for number in 0..streams {
+        sender = soon(sender.ready()).await.unwrap();
+        let (response, _) = sender.send_request(stream(&format!("t{connection}-{number}")), true).unwrap();
+        // Some are given the time to reach the verifier.
+        step_aside(number % 4).await;
+        if number % 8 == 0 {
+            yield_now().await;
+        }
+        drop(response);
+    }
+}
+
+/// Serves HTTP/2 without the defences of a server.
+async fn serve_http2<S, F, B>(service: S) -> std::net::SocketAddr
+where
+    S: Service<
+            Request<hyper::body::Incoming>,
+            Response = http::Response<B>,
+            Error = std::convert::Infallible,
+            Future = F,
+        > + Clone
+        + Send
+        + 'static,
+    F: Future<Output = Result<http::Response<B>, std::convert::Infallible>> + Send + 'static,
+    B: http_body::Body<Data = Bytes, Error = std::convert::Infallible> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            builder.max_pending_accept_reset_streams(MANY).max_local_error_reset_streams(None);
+            let service = TowerToHyperService::new(service.clone());
+            tokio::spawn(async move { builder.serve_connection(TokioIo::new(stream), service).await });
+        }
+    });
+    address
+}
+
+/// Opens and resets ten thousand streams, distributed to so many connections.
+#[expect(clippy::cognitive_complexity, reason = "each assertion counts as a branch")]
+async fn reset_streams(connections: usize) {
     let (upstream, gate) = Upstream::gated();
     let cache = upstream.clone().cached(CacheLayer::new());
     let handle = cache.handle();
@@ -2256,43 +2314,15 @@ async fn streams_that_are_reset_at_once_leave_nothing_behind() {
             let subject = request.extensions().get().and_then(AccessToken::subject).unwrap_or("?").to_owned();
             Ok::<_, std::convert::Infallible>(http::Response::new(Full::<Bytes>::from(subject)))
         }));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-            // A server that does not defend itself.
-            builder.max_pending_accept_reset_streams(MANY).max_local_error_reset_streams(None);
-            let service = TowerToHyperService::new(service.clone());
-            tokio::spawn(async move { builder.serve_connection(TokioIo::new(stream), service).await });
-        }
-    });
+    let address = serve_http2(service).await;
     let connect = async || {
         let stream = TcpStream::connect(address).await.unwrap();
         let (sender, connection) = h2::client::handshake(stream).await.unwrap();
         tokio::spawn(connection);
         sender
     };
-    let stream = |token: &str| {
-        Request::get("https://api.example.com/")
-            .header(AUTHORIZATION, format!("Bearer {token}"))
-            .body(())
-            .unwrap()
-    };
-    for connection in 0..CONNECTIONS {
-        let mut sender: h2::client::SendRequest<Bytes> = connect().await;
-        for number in 0..MANY / CONNECTIONS {
-            sender = soon(sender.ready()).await.unwrap();
-            let (response, _) =
-                sender.send_request(stream(&format!("t{connection}-{number}")), true).unwrap();
-            // Some are given the time to reach the verifier.
-            step_aside(number % 4).await;
-            if number % 8 == 0 {
-                yield_now().await;
-            }
-            drop(response);
-        }
+    for connection in 0..connections {
+        flood(connect().await, connection, MANY / connections).await;
     }
     assert!(upstream.most() <= 64, "{}", upstream.most());
     gate.open();

@@ -34,9 +34,9 @@ pin_project! {
         // moved by whoever awaits it, and mostly there is nothing to wait for.
         Verifying { decision: LaterDecision, parked: Option<Box<(Request<B>, S)>> },
         // The inner service has the request. None: nobody listens to what its handler finds.
-        Serving { #[pin] response: F, watch: Option<Watch> },
+        Serving { #[pin] response: F, watch: Option<Box<Watch>> },
         // The answer is there, and its handler may still find that the token does not suffice. Out of the way: seldom.
-        Holding { patience: Pin<Box<dyn Future<Output = ()> + Send>>, held: Option<Box<(P, Watch)>> },
+        Holding { patience: Pin<Box<dyn Future<Output = ()> + Send>>, held: Option<Box<(P, Box<Watch>)>> },
         // The answer is there. None: it has been handed out.
         Answered { response: Option<Response<Bytes>> },
     }
@@ -47,7 +47,7 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
         Self { state: State::Verifying { decision, parked: Some(Box::new((request, service))) } }
     }
 
-    pub(super) fn serving(response: S::Future, watch: Option<Watch>) -> Self {
+    pub(super) fn serving(response: S::Future, watch: Option<Box<Watch>>) -> Self {
         Self { state: State::Serving { response, watch } }
     }
 

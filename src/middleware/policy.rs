@@ -204,14 +204,14 @@ impl Challenges {
 
 impl Admission {
     /// Step 6: the request gets its access token, and keeps its credential unless that is unwanted.
-    pub(super) fn enter<B>(self, request: &mut Request<B>) -> Option<Watch> {
+    pub(super) fn enter<B>(self, request: &mut Request<B>) -> Option<Box<Watch>> {
         if self.strip {
             request.headers_mut().remove(AUTHORIZATION);
         }
         let watched = self.token.admitted().filter(|_| self.is_watched);
         let watched = watched.map(|admitted| Watch::new(Arc::clone(&admitted.protection), request));
         let (token, watch) = match watched {
-            Some((admitted, watch)) => (self.token.admitted_as(Arc::new(admitted)), Some(watch)),
+            Some((admitted, watch)) => (self.token.admitted_as(Arc::new(admitted)), Some(Box::new(watch))),
             None => (self.token, None),
         };
         request.extensions_mut().insert(token);

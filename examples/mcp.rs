@@ -1,8 +1,8 @@
-//! A server of MCP whose tools need different scopes.
+//! A server of MCP whose tools need different scopes, and whose sessions belong to whoever opened them.
 //!
 //!     cargo run --example mcp --all-features
 //!
-//! It prints what to `curl`. A client of MCP finds the provider by itself: it follows the answer to its first request.
+//! It prints what to `curl`. Clients of MCP find the provider by themselves: they follow the answer to a first request.
 #![allow(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
 use std::sync::Arc;
@@ -10,15 +10,18 @@ use std::sync::Arc;
 use axum::Router;
 use http::request::Parts;
 use rmcp::handler::server::tool::Extension;
-use rmcp::transport::StreamableHttpService;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{tool, tool_router};
+use serde_json::json;
+use tower::ServiceBuilder;
 use tower_bearer::testing::TestIssuer;
-use tower_bearer::{AccessToken, AuthLayer, CacheLayer, JwtVerifier, TokenVerifier};
+use tower_bearer::{
+    AccessToken, AuthLayer, CacheLayer, HostGuard, JwtVerifier, SessionBinding, TokenVerifier,
+};
 
 const MCP: &str = "http://127.0.0.1:3000/mcp";
 
-#[derive(Clone)]
 struct Files;
 
 #[tool_router(server_handler)]
@@ -44,31 +47,27 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .required_scopes(["mcp:use"])
         .scopes_supported(["mcp:use", "files:delete"])
         .build()?;
-    let mcp = StreamableHttpService::new(
-        || Ok(Files),
-        Arc::new(LocalSessionManager::default()),
-        Default::default(),
-    );
-    let app = Router::new().route_service("/mcp", mcp).layer(auth);
+    let config = StreamableHttpServerConfig::default();
+    let mcp = StreamableHttpService::new(|| Ok(Files), Arc::<LocalSessionManager>::default(), config);
+    let outside_in =
+        ServiceBuilder::new().layer(HostGuard::loopback()).layer(auth).layer(SessionBinding::new());
+    let app = Router::new().route_service("/mcp", mcp).layer(outside_in);
 
-    let token = |scope| provider.token().subject("alice").audience(MCP).scope(scope).mint();
-    let curl = format!(
-        "curl -i {MCP} -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream'"
-    );
-    let call = |tool| {
-        format!(
-            r#"-H 'Mcp-Protocol-Version: 2026-07-28' -H 'Mcp-Method: tools/call' -H 'Mcp-Name: {tool}' -d '{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}},"io.modelcontextprotocol/clientInfo":{{"name":"curl","version":"8"}}}}}}}}'"#
-        )
+    let show = |what: &str, scope: &str, tool: &str| {
+        let token = provider.token().subject("alice").audience(MCP).scope(scope).mint();
+        let about = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": { "name": "curl", "version": "8" },
+            "io.modelcontextprotocol/clientCapabilities": {} });
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool, "_meta": about } });
+        println!(
+            "{what}:\n  curl -i {MCP} -H 'Authorization: Bearer {token}' -H 'Mcp-Protocol-Version: 2026-07-28' -H 'Mcp-Method: tools/call' -H 'Mcp-Name: {tool}' -H 'Accept: application/json, text/event-stream' -H 'Content-Type: application/json' -d '{call}'"
+        );
     };
-    println!("no token, 401:   curl -i {MCP}");
-    println!("its metadata:    curl -i http://127.0.0.1:3000/.well-known/oauth-protected-resource/mcp");
-    println!("served:          {curl} -H 'Authorization: Bearer {}' {}", token("mcp:use"), call("whoami"));
-    println!("step up, 403:    {curl} -H 'Authorization: Bearer {}' {}", token("mcp:use"), call("delete"));
-    println!(
-        "deletes:         {curl} -H 'Authorization: Bearer {}' {}",
-        token("mcp:use files:delete"),
-        call("delete")
-    );
+    println!("401, and where to go:\n  curl -i {MCP}");
+    println!("there:\n  curl -i http://127.0.0.1:3000/.well-known/oauth-protected-resource/mcp");
+    show("served", "mcp:use", "whoami");
+    show("403, and what to ask for", "mcp:use", "delete");
+    show("served", "mcp:use files:delete", "delete");
     axum::serve(tokio::net::TcpListener::bind("127.0.0.1:3000").await?, app).await?;
     Ok(())
 }

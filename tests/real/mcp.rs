@@ -53,22 +53,26 @@ fn asked_for(scope: &str) -> BTreeSet<&str> {
     scope.split(' ').filter(|scope| *scope != "offline_access").collect()
 }
 
+/// Calls tools one after the other, and does what it has to to get through.
+async fn call(command: &mut Command, client: &str, server: &Server, tools: [&str; 3]) -> Outcome {
+    let output = run(command.args([client, &server.resource()]).args(tools)).await;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}\n{:#?}", server.answers());
+    let outcome: Outcome = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(outcome.registrations.is_none_or(|times| times == 1), "{:?}", outcome.registrations);
+    outcome
+}
+
 /// Starts without a token, logs in, and has to log in again for the tool `delete`.
 async fn logs_in_and_steps_up(command: &mut Command, client: &str, revision: &str) {
     let provider = McpProvider::start();
     let server = Server::protected(provider.issuer()).await;
-    let output = run(command.args([client, &server.resource(), "whoami", "delete", "whoami"])).await;
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{stderr}\n{:#?}", server.answers());
-    let outcome: Outcome = serde_json::from_slice(&output.stdout).unwrap();
-
+    let outcome = call(command, client, &server, ["whoami", "delete", "whoami"]).await;
     assert_eq!(outcome.revision, revision);
     let (before, after) = (format!("alice: {BASE}"), format!("alice: {ALL}"));
     assert_eq!(outcome.results, [&*before, "deleted", &*after]);
     let logins: Vec<_> = outcome.logins.iter().map(|scope| asked_for(scope)).collect();
     assert_eq!(logins, [asked_for(BASE), asked_for(ALL)]);
-    assert!(outcome.registrations.is_none_or(|times| times == 1), "{:?}", outcome.registrations);
-
     discovered_and_refused_once(&server);
 }
 
@@ -120,6 +124,52 @@ async fn the_python_client_of_2025_11_25_logs_in_and_steps_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_client_of_fastmcp_logs_in_and_steps_up() {
     logs_in_and_steps_up(&mut python(), "fastmcp", "2026-07-28").await;
+}
+
+/// A token that expires between two calls costs the client one answer, and with luck no login: of these, only one uses
+/// its refresh token without having seen by its own clock that the time is over.
+async fn goes_on_after_expiry(command: &mut Command, client: &str, logins: usize) {
+    let provider = McpProvider::start();
+    let server = Server::protected(provider.issuer()).await;
+    let outcome = call(command, client, &server, ["whoami", "nap", "whoami"]).await;
+    let caller = format!("alice: {BASE}");
+    assert_eq!(outcome.results, [&*caller, "slept", &*caller]);
+    assert_eq!(outcome.logins.len(), logins, "{:?}", outcome.logins);
+    assert!(outcome.logins.iter().all(|scope| asked_for(scope) == asked_for(BASE)), "{:?}", outcome.logins);
+
+    let answers = server.answers();
+    let challenges: Vec<_> = answers.iter().filter_map(|answer| answer.challenge.as_deref()).collect();
+    let [_, expired] = &*challenges else { panic!("{answers:#?}") };
+    let wanted = format!(
+        r#"Bearer error="invalid_token", scope="{BASE}", resource_metadata="{}", error_description="#,
+        server.metadata()
+    );
+    assert!(expired.starts_with(&wanted), "{expired}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_typescript_client_of_2026_07_28_goes_on_after_its_token_expired() {
+    goes_on_after_expiry(node().arg(script("client.mjs")), "2026-07-28", 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_typescript_client_of_2025_11_25_goes_on_after_its_token_expired() {
+    goes_on_after_expiry(node().arg(script("client.mjs")), "2025-11-25", 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_client_of_2026_07_28_goes_on_after_its_token_expired() {
+    goes_on_after_expiry(&mut python(), "mcp", 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_client_of_2025_11_25_goes_on_after_its_token_expired() {
+    goes_on_after_expiry(&mut python(), "mcp-legacy", 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_client_of_fastmcp_goes_on_after_its_token_expired() {
+    goes_on_after_expiry(&mut python(), "fastmcp", 2).await;
 }
 
 /// The exit code and the output of the inspector.

@@ -1,5 +1,7 @@
 //! What the MCP server serves, whoever lets the clients in.
 
+use std::time::Duration;
+
 use http::request::Parts;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, GetPromptRequestParams,
@@ -14,12 +16,25 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tower_bearer::AccessToken;
 
+use super::server::Fast;
+
 const PNG: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
 const WAV: &str = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA=";
 
-/// A bit of everything: `whoami` and `delete` for the clients, the rest for the conformance suite.
-pub(super) struct Everything;
+/// Longer than a token is good for, unless it comes of a refresh token.
+const NAP: Duration = Duration::from_secs(400);
+
+/// A bit of everything: `whoami`, `delete` and `nap` for the clients, the rest for the conformance suite.
+pub(super) struct Everything {
+    clock: Fast,
+}
+
+impl Everything {
+    pub(super) fn new(clock: Fast) -> Self {
+        Self { clock }
+    }
+}
 
 impl ServerHandler for Everything {
     fn get_info(&self) -> ServerConfig {
@@ -56,6 +71,10 @@ impl ServerHandler for Everything {
         let content = match &*request.name {
             "whoami" => vec![text(&caller(&context))],
             "delete" => vec![text("deleted")],
+            "nap" => {
+                self.clock.advance(NAP);
+                vec![text("slept")]
+            }
             "test_tool_with_progress" => {
                 progress(&context).await;
                 vec![text("done")]
@@ -189,6 +208,7 @@ fn tools() -> Vec<Value> {
     [
         "whoami",
         "delete",
+        "nap",
         "test_simple_text",
         "test_image_content",
         "test_audio_content",

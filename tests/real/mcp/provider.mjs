@@ -9,7 +9,8 @@
 // Whoever comes may register, without a token. There is nobody to ask: it takes
 // every browser for that of `alice`, who grants what a client asks for. Tokens
 // are JWTs (RS256) for the resource that was named, which is any `/mcp` of the
-// loopback interface; without a resource there is none.
+// loopback interface; without a resource there is none. The first one of a
+// client lasts for five minutes, and all that follow for an hour.
 //
 // The client `service` (secret `service-secret`, HTTP Basic) gets tokens
 // without a browser, by the client_credentials grant.
@@ -26,7 +27,10 @@ console.info = console.error;
 
 const SCOPE = 'mcp:use files:delete';
 const RESOURCE = /^http:\/\/127\.0\.0\.1:[0-9]+\/mcp$/;
-const TOKEN_SECONDS = 300;
+const FIRST_SECONDS = 300;
+const LATER_SECONDS = 3600;
+
+const served = new Set(); // the clients that have had a token
 
 function newProvider(issuer) {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -55,7 +59,6 @@ function newProvider(issuer) {
           if (!RESOURCE.test(resource)) throw new errors.InvalidTarget();
           return {
             accessTokenFormat: 'jwt',
-            accessTokenTTL: TOKEN_SECONDS,
             audience: resource,
             jwt: { sign: { alg: 'RS256' } },
             scope: SCOPE,
@@ -67,6 +70,13 @@ function newProvider(issuer) {
     interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
     jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), use: 'sig', kid: 'rsa' }] },
     scopes: ['offline_access', ...SCOPE.split(' ')],
+    ttl: {
+      AccessToken(ctx, token, client) {
+        const seconds = served.has(client.clientId) ? LATER_SECONDS : FIRST_SECONDS;
+        served.add(client.clientId);
+        return seconds;
+      },
+    },
   });
   provider.on('server_error', (ctx, error) => console.error(error));
   return provider;

@@ -1,12 +1,14 @@
 //! An MCP server on loopback, with the layer around it or without.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{Method, StatusCode, header};
@@ -15,6 +17,7 @@ use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tower_bearer::clock::Clock;
 use tower_bearer::{AccessToken, AuthLayer, CacheLayer, JwtVerifier, TokenVerifier};
 
 use super::everything::Everything;
@@ -22,6 +25,24 @@ use super::everything::Everything;
 /// What every token needs, and what the tool `delete` needs besides.
 pub(super) const BASE: &str = "mcp:use";
 pub(super) const ALL: &str = "mcp:use files:delete";
+
+const LARGEST_BODY: usize = 1024 * 1024;
+
+/// A clock that can be put forward.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fast(Arc<AtomicU64>);
+
+impl Fast {
+    pub(super) fn advance(&self, span: Duration) {
+        self.0.fetch_add(span.as_secs(), Ordering::Relaxed);
+    }
+}
+
+impl Clock for Fast {
+    fn now(&self) -> SystemTime {
+        SystemTime::now() + Duration::from_secs(self.0.load(Ordering::Relaxed))
+    }
+}
 
 /// An answer of the server, as a client saw it.
 #[derive(Clone, Debug)]
@@ -46,20 +67,31 @@ impl Server {
     pub(super) async fn protected(issuer: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let resource = format!("http://{}/mcp", listener.local_addr().unwrap());
-        let verifier = JwtVerifier::builder(issuer, &*resource).build().unwrap().cached(CacheLayer::new());
-        let auth = AuthLayer::builder(verifier).resource(&*resource).required_scopes([BASE]).build().unwrap();
-        let app = mcp().layer(from_fn_with_state(Arc::from(metadata_url(&resource)), refuse)).layer(auth);
+        let clock = Fast::default();
+        let verifier = JwtVerifier::builder(issuer, &*resource)
+            .build()
+            .unwrap()
+            .cached(CacheLayer::builder().clock(clock.clone()).build().unwrap());
+        let auth = AuthLayer::builder(verifier)
+            .resource(&*resource)
+            .required_scopes([BASE])
+            .clock(clock.clone())
+            .build()
+            .unwrap();
+        let app =
+            mcp(clock).layer(from_fn_with_state(Arc::from(metadata_url(&resource)), refuse)).layer(auth);
         Self::serve(listener, temporary_metadata(app, issuer, &resource))
     }
 
     /// The same without any protection.
     pub(super) async fn open() -> Self {
-        Self::serve(TcpListener::bind("127.0.0.1:0").await.unwrap(), mcp())
+        Self::serve(TcpListener::bind("127.0.0.1:0").await.unwrap(), mcp(Fast::default()))
     }
 
     fn serve(listener: TcpListener, app: Router) -> Self {
         let (address, answers) = (listener.local_addr().unwrap(), Answers::default());
-        let app = app.layer(from_fn_with_state(Arc::clone(&answers), record));
+        let app =
+            app.layer(from_fn_with_state(Arc::clone(&answers), record)).layer(from_fn(temporary_whole_body));
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { address, answers, task }
     }
@@ -93,6 +125,17 @@ fn metadata_url(resource: &str) -> String {
     resource.replace("/mcp", "/.well-known/oauth-protected-resource/mcp")
 }
 
+/// Has all of a request before anything is decided about it.
+///
+/// A request that is refused while its body is still on the way makes hyper close the connection, and nothing in the
+/// answer says so. A client that sends head and body one after the other, as those in Python do, may then find its
+/// next request, the one for the metadata, on a dead connection, and give up.
+async fn temporary_whole_body(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, LARGEST_BODY).await.unwrap();
+    next.run(Request::from_parts(parts, Body::from(body))).await
+}
+
 async fn record(State(answers): State<Answers>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = next.run(request).await;
@@ -117,7 +160,7 @@ fn temporary_metadata(app: Router, issuer: &str, resource: &str) -> Router {
 /// before, only the body did.
 async fn refuse(State(metadata): State<Arc<str>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, 1024 * 1024).await.unwrap();
+    let body = to_bytes(body, LARGEST_BODY).await.unwrap();
     let named = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let message: Value = serde_json::from_slice(&body).unwrap_or_default();
     let deletes = match (named("mcp-method"), named("mcp-name")) {
@@ -134,9 +177,12 @@ async fn refuse(State(metadata): State<Arc<str>>, request: Request, next: Next) 
     next.run(Request::from_parts(parts, Body::from(body))).await
 }
 
-fn mcp() -> Router {
+fn mcp(clock: Fast) -> Router {
     let sessions = Arc::new(LocalSessionManager::default());
-    let service =
-        StreamableHttpService::new(|| Ok(Everything), sessions, StreamableHttpServerConfig::default());
+    let service = StreamableHttpService::new(
+        move || Ok(Everything::new(clock.clone())),
+        sessions,
+        StreamableHttpServerConfig::default(),
+    );
     Router::new().route_service("/mcp", service)
 }

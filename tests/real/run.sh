@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The tests against real servers: tests/real/run.sh
 #
-# Needs Rust, Node 20 or later with npm, and Python 3.10 or later with venv.
+# Needs Rust, Node 20 or later with npm, and Python 3.11 or later with venv.
 # When something is missing, or its packages cannot be had, it says SKIPPED and
 # why, and succeeds: without Node no test is run, without Python all but those
 # against django-oauth-toolkit and with the MCP clients in Python. With
@@ -40,14 +40,15 @@ major=${major%%.*}
     missing "npm ci failed in tests/real"
 
 # Says why there is no Python with the packages of a list, if there is none:
-# FOLDER LIST MODULE, where MODULE is what has to be there in the end.
+# FOLDER LIST MODULE MINOR, where MODULE is what has to be there in the end, and
+# MINOR the oldest Python 3 that the packages are for.
 install_python() {
     local requirements=$2
     local wanted installed=$1/installed
 
     command -v python3 >/dev/null || { echo "python3 is not installed"; return; }
-    python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
-        { echo "python3 does not run, or is older than 3.10"; return; }
+    python3 -c "import sys; sys.exit(sys.version_info < (3, $4))" ||
+        { echo "python3 does not run, or is older than 3.$4"; return; }
 
     wanted=$(python3 -c 'import sys; print(sys.version)' && cat "$requirements")
     if [ "$(cat "$installed" 2>/dev/null)" = "$wanted" ] && "$1/bin/python" -c "import $3" 2>/dev/null; then
@@ -63,8 +64,9 @@ install_python() {
 # Prints a Node that is new enough for the inspector and the conformance suite.
 newer_node() {
     local candidate
+    local check='const [a, b] = process.versions.node.split("."); process.exit(a * 100 + +b < 2219 ? 1 : 0)'
     for candidate in tests/real/mcp/node_modules/node-linux-*/bin/node node; do
-        if "$candidate" -e 'const [major, minor] = process.versions.node.split("."); process.exit(major > 22 || major == 22 && minor >= 19 ? 0 : 1)' 2>/dev/null; then
+        if "$candidate" --eval "$check" 2>/dev/null; then
             command -v "$candidate"
             return
         fi
@@ -74,14 +76,14 @@ newer_node() {
 # Whatever needs something that is missing has a word for it in its name.
 filter=()
 
-reason=$(install_python "$PWD/target/django" tests/real/django/requirements.txt django)
+reason=$(install_python "$PWD/target/django" tests/real/django/requirements.txt django 10)
 if [ -n "$reason" ]; then
     skipped "$reason, so that nothing is tested against django-oauth-toolkit"
     filter+=(--skip django)
 fi
 
 if (cd tests/real/mcp && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null); then
-    reason=$(install_python "$PWD/target/mcp" tests/real/mcp/requirements.txt fastmcp)
+    reason=$(install_python "$PWD/target/mcp" tests/real/mcp/requirements.txt fastmcp 11)
     if [ -n "$reason" ]; then
         skipped "$reason, so that no MCP client in Python is tested"
         filter+=(--skip python)

@@ -113,7 +113,7 @@ impl ServerHandler for Everything {
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         Ok(complete(json!({ "resourceTemplates": [
-            { "uriTemplate": "test://template/{id}/data", "name": "template", "mimeType": "application/json" },
+            { "uriTemplate": "test://template/{id}/data", "name": "data", "mimeType": "application/json" },
         ] })))
     }
 

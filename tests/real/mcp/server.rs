@@ -169,10 +169,14 @@ async fn refuse(State(metadata): State<Arc<str>>, request: Request, next: Next) 
     };
     let token = parts.extensions.get::<AccessToken>().expect("the layer lets nobody in without");
     if deletes && !token.scopes().contains("files:delete") {
-        let challenge = format!(
-            r#"Bearer error="insufficient_scope", scope="{ALL}", resource_metadata="{metadata}", error_description="Additional scope is required""#
-        );
-        return (StatusCode::FORBIDDEN, [(header::WWW_AUTHENTICATE, challenge)]).into_response();
+        let challenge = [
+            r#"Bearer error="insufficient_scope""#,
+            &format!(r#"scope="{ALL}""#),
+            &format!(r#"resource_metadata="{metadata}""#),
+            r#"error_description="Additional scope is required""#,
+        ];
+        let challenge = [(header::WWW_AUTHENTICATE, challenge.join(", "))];
+        return (StatusCode::FORBIDDEN, challenge).into_response();
     }
     next.run(Request::from_parts(parts, Body::from(body))).await
 }

@@ -180,10 +180,12 @@ async fn a_revoked_token_is_refused_once_it_is_invalidated_or_its_time_to_live_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_refused_when_our_clock_says_that_it_has_expired() {
-    let (provider, clock) = (Provider::start(0), TestClock::at(SystemTime::now()));
+    let provider = Provider::start(0);
+    let token = provider.token("opaque", SCOPE).await;
+    // Stands still, and not before the token was made.
+    let clock = TestClock::at(SystemTime::now());
     let verifier = basic(&provider).leeway(Duration::ZERO).clock(clock.clone()).build().unwrap();
     let service = service(verifier);
-    let token = provider.token("opaque", SCOPE).await;
     assert_eq!(status(&service, &token).await, 200);
     clock.advance(6 * MINUTE);
     assert_eq!(status(&service, &token).await, 401);

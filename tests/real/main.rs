@@ -11,6 +11,7 @@
 mod dialects;
 mod django;
 mod introspection;
+mod mcp;
 mod servers;
 
 use std::net::TcpListener;

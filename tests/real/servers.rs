@@ -207,6 +207,42 @@ impl Django {
     }
 }
 
+/// The authorization server for MCP clients, of `mcp/provider.mjs`.
+pub(crate) struct McpProvider(Server);
+
+impl McpProvider {
+    pub(crate) fn start() -> Self {
+        let scripts = std::env::var("REAL_MCP").expect("REAL_MCP: run tests/real/run.sh");
+        Self(Server::start(Command::new("node").arg(format!("{scripts}/provider.mjs"))))
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        &self.0.address
+    }
+
+    /// A token that nobody had to log in for.
+    pub(crate) async fn token(&self, resource: &str, scope: &str) -> String {
+        let form = [("grant_type", "client_credentials"), ("resource", resource), ("scope", scope)];
+        let answer = self.0.post("/token", SERVICE, &form).await;
+        assert_eq!(answer.status(), 200, "{answer:?}");
+        json(&answer)["access_token"].as_str().unwrap().to_owned()
+    }
+}
+
+/// What adds a token to requests, of `mcp/forwarder.mjs`.
+pub(crate) struct Forwarder(Server);
+
+impl Forwarder {
+    pub(crate) fn start(to: &str, token: &str) -> Self {
+        let scripts = std::env::var("REAL_MCP").expect("REAL_MCP: run tests/real/run.sh");
+        Self(Server::start(Command::new("node").args([&format!("{scripts}/forwarder.mjs"), to, token])))
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.0.address
+    }
+}
+
 /// The full name of a resource.
 pub(crate) fn audience(resource: &str) -> String {
     format!("https://api.example.com/{resource}")

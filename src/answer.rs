@@ -13,8 +13,10 @@
 //! The `grpc` module has what gRPC callers get instead.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 
 use crate::admitted::Protection;
 use crate::caught::caught_now;
@@ -139,6 +141,21 @@ pub(crate) fn reject(
 /// The answer to a fault of this server: a layer that is missing, a hook that panics.
 pub(crate) fn fail(form: Form) -> Response<Bytes> {
     write(small_answer::json(StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"server_error"}"#), form)
+}
+
+/// Says that the connection ends with this answer, where it is given before the body of the request was read.
+///
+/// A server that does not read all of a body has to close the connection ([RFC 9112 §9.3]), and does so by itself. But
+/// a client that is not told sends its next request there, the one for the metadata for instance, and is left without
+/// an answer.
+///
+/// [RFC 9112 §9.3]: https://www.rfc-editor.org/rfc/rfc9112#section-9.3
+pub(crate) fn close_if_unread(response: &mut Response<Bytes>, version: Version, request: &HeaderMap) {
+    let has_body = request.contains_key(TRANSFER_ENCODING)
+        || request.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
+    if version <= Version::HTTP_11 && has_body {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
 }
 
 /// Gives an answer the form that is asked for.

@@ -94,7 +94,7 @@ enum Fault {
 
 impl Fault {
     fn respond(self, parts: &Parts) -> Response {
-        match self {
+        let mut response = match self {
             Self::NoLayer => {
                 passed::missing_layer();
                 answer::fail(Form::default())
@@ -105,8 +105,9 @@ impl Fault {
                 let form = Form::of(&protection, &parts.method, &parts.headers);
                 answer::reject(&protection, Rejection::new(kind), challenge, form)
             }
-        }
-        .map(Body::from)
+        };
+        answer::close_if_unread(&mut response, parts.version, &parts.headers);
+        response.map(Body::from)
     }
 }
 

@@ -134,7 +134,10 @@ where
         let mut inner = mem::replace(&mut self.inner, unready);
         match self.refuse(&request) {
             None => AnswerFuture::served(inner.call(request)),
-            Some(answer) => AnswerFuture::answered(answer),
+            Some(mut response) => {
+                answer::close_if_unread(&mut response, request.version(), request.headers());
+                AnswerFuture::answered(response)
+            }
         }
     }
 }

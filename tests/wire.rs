@@ -308,6 +308,26 @@ async fn without_a_token_nothing_is_upgraded() {
 }
 
 #[tokio::test]
+async fn whoever_is_refused_before_the_body_was_read_is_told_that_the_connection_ends() {
+    let address = start().await;
+    for (fields, is_last) in [
+        ("Content-Length: 2\r\n", true),
+        ("Transfer-Encoding: chunked\r\n", true),
+        ("Authorization: Bearer bad\r\nContent-Length: 2\r\n", true),
+        ("Content-Length: 0\r\n", false),
+        ("", false),
+    ] {
+        let mut connection = Connection::open(address).await;
+        connection.send(format!("POST /mcp HTTP/1.1\r\nHost: h\r\n{fields}\r\n")).await;
+        let answer = connection.answer(false).await.unwrap();
+        assert_eq!((answer.status, answer.field("connection")), (401, if is_last { "close" } else { "" }));
+        if !is_last {
+            assert_eq!(connection.ask("GET /mcp", "Authorization: Bearer good").await.body, "alice");
+        }
+    }
+}
+
+#[tokio::test]
 async fn without_a_token_no_body_is_asked_for_or_read() {
     let polled = Polled::default();
     let address = serve(app(&polled)).await;

@@ -10,6 +10,7 @@ use http::{Method, Request, Response, StatusCode};
 use tower_service::Service;
 
 use super::policy::Policy;
+use crate::answer;
 use crate::answer_future::AnswerFuture;
 use crate::response_body::ResponseBody;
 use crate::small_answer;
@@ -47,7 +48,9 @@ where
         if self.policy.allows(request.uri(), request.headers()) {
             AnswerFuture::served(inner.call(request))
         } else {
-            AnswerFuture::answered(forbidden(request.method()))
+            let mut response = forbidden(request.method());
+            answer::close_if_unread(&mut response, request.version(), request.headers());
+            AnswerFuture::answered(response)
         }
     }
 }

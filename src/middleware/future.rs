@@ -12,6 +12,7 @@ use tower_service::Service;
 
 use super::policy::{Decision, LaterDecision};
 use super::watch::Watch;
+use crate::answer;
 use crate::response_body::ResponseBody;
 
 pin_project! {
@@ -51,7 +52,9 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
         Self { state: State::Serving { response, watch } }
     }
 
-    pub(super) fn answered(response: Response<Bytes>) -> Self {
+    /// Answers at once, with the body of the request unread.
+    pub(super) fn answered(mut response: Response<Bytes>, request: &Request<B>) -> Self {
+        answer::close_if_unread(&mut response, request.version(), request.headers());
         Self { state: State::Answered { response: Some(response) } }
     }
 }
@@ -75,7 +78,12 @@ where
                             State::Serving { response: service.call(request), watch }
                         }
                         // The service goes with the request, and with it the permit that it may hold.
-                        (Decision::Reject(response), _) => State::Answered { response: Some(*response) },
+                        (Decision::Reject(mut response), Some(parked)) => {
+                            let (request, _) = &*parked;
+                            answer::close_if_unread(&mut response, request.version(), request.headers());
+                            State::Answered { response: Some(*response) }
+                        }
+                        (Decision::Reject(response), None) => State::Answered { response: Some(*response) },
                         (Decision::Admit(_), None) => State::Answered { response: None },
                     }
                 }

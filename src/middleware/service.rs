@@ -50,7 +50,7 @@ where
         let form = Form::of(&self.policy.protection, request.method(), request.headers());
         let missing = |kind| self.policy.optional && kind == RejectionKind::MissingToken;
         if let Some(metadata) = self.policy.describe(&request) {
-            return ResponseFuture::answered(metadata);
+            return ResponseFuture::answered(metadata, &request);
         }
         if is_preflight(&request) {
             self.policy.pass(&mut request, true);
@@ -63,7 +63,7 @@ where
                 return ResponseFuture::serving(inner.call(request), None);
             }
             Err(rejection) => {
-                return ResponseFuture::answered(self.policy.reject(rejection, None, form));
+                return ResponseFuture::answered(self.policy.reject(rejection, None, form), &request);
             }
         };
         let Some(decision) = self.policy.decide_now(&bearer, form) else {
@@ -79,7 +79,7 @@ where
                 let watch = admission.enter(&mut request);
                 ResponseFuture::serving(inner.call(request), watch)
             }
-            Decision::Reject(response) => ResponseFuture::answered(*response),
+            Decision::Reject(response) => ResponseFuture::answered(*response, &request),
         }
     }
 }

@@ -10,6 +10,7 @@ use tower_service::Service;
 
 use super::future::BoundSessionsFuture;
 use super::policy::Policy;
+use crate::answer;
 use crate::response_body::ResponseBody;
 
 /// Lets a session be used by its owner alone. Made by [`SessionBinding`](super::SessionBinding).
@@ -47,7 +48,10 @@ where
                 let policy = Arc::clone(&self.policy);
                 BoundSessionsFuture::serving(inner.call(request), admission, policy)
             }
-            Err(response) => BoundSessionsFuture::rejected(*response),
+            Err(mut response) => {
+                answer::close_if_unread(&mut response, request.version(), request.headers());
+                BoundSessionsFuture::rejected(*response)
+            }
         }
     }
 }

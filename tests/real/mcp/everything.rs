@@ -14,7 +14,7 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tower_bearer::AccessToken;
+use tower_bearer::{AccessToken, Rejection};
 
 use super::server::Fast;
 
@@ -70,7 +70,11 @@ impl ServerHandler for Everything {
         let fails = request.name == "test_error_handling";
         let content = match &*request.name {
             "whoami" => vec![text(&caller(&context))],
-            "delete" => vec![text("deleted")],
+            "delete" => {
+                let refused = |rejection: Rejection| ErrorData::invalid_request(rejection.to_string(), None);
+                token(&context).map_err(refused)?.require_scopes(["files:delete"]).map_err(refused)?;
+                vec![text("deleted")]
+            }
             "nap" => {
                 self.clock.advance(NAP);
                 vec![text("slept")]
@@ -229,11 +233,12 @@ fn tools() -> Vec<Value> {
 
 /// Who calls, by the token that the layer put into the request.
 fn caller(context: &RequestContext<RoleServer>) -> String {
-    let parts = context.extensions.get::<Parts>().unwrap();
-    let Some(token) = parts.extensions.get::<AccessToken>() else {
-        return "nobody".to_owned();
-    };
-    format!("{}: {}", token.subject().unwrap(), token.scopes())
+    let described = |token: &AccessToken| format!("{}: {}", token.subject().unwrap(), token.scopes());
+    token(context).map_or_else(|_| "nobody".to_owned(), described)
+}
+
+fn token(context: &RequestContext<RoleServer>) -> Result<&AccessToken, Rejection> {
+    AccessToken::from_parts(context.extensions.get::<Parts>().unwrap())
 }
 
 async fn progress(context: &RequestContext<RoleServer>) {

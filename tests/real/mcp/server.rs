@@ -6,27 +6,23 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use http::{Method, StatusCode, header};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
-use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tower::ServiceBuilder;
 use tower_bearer::clock::Clock;
-use tower_bearer::{AccessToken, AuthLayer, CacheLayer, JwtVerifier, TokenVerifier};
+use tower_bearer::{AuthLayer, CacheLayer, JwtVerifier, SessionBinding, TokenVerifier};
 
 use super::everything::Everything;
 
 /// What every token needs, and what the tool `delete` needs besides.
 pub(super) const BASE: &str = "mcp:use";
 pub(super) const ALL: &str = "mcp:use files:delete";
-
-const LARGEST_BODY: usize = 1024 * 1024;
 
 /// A clock that can be put forward.
 #[derive(Clone, Debug, Default)]
@@ -75,12 +71,14 @@ impl Server {
         let auth = AuthLayer::builder(verifier)
             .resource(&*resource)
             .required_scopes([BASE])
+            .scopes_supported(ALL.split(' '))
             .clock(clock.clone())
             .build()
             .unwrap();
-        let app =
-            mcp(clock).layer(from_fn_with_state(Arc::from(metadata_url(&resource)), refuse)).layer(auth);
-        Self::serve(listener, temporary_metadata(app, issuer, &resource))
+        Self::serve(
+            listener,
+            mcp(clock).layer(ServiceBuilder::new().layer(auth).layer(SessionBinding::new())),
+        )
     }
 
     /// The same without any protection.
@@ -90,8 +88,7 @@ impl Server {
 
     fn serve(listener: TcpListener, app: Router) -> Self {
         let (address, answers) = (listener.local_addr().unwrap(), Answers::default());
-        let app =
-            app.layer(from_fn_with_state(Arc::clone(&answers), record)).layer(from_fn(temporary_whole_body));
+        let app = app.layer(from_fn_with_state(Arc::clone(&answers), record));
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { address, answers, task }
     }
@@ -125,17 +122,6 @@ fn metadata_url(resource: &str) -> String {
     resource.replace("/mcp", "/.well-known/oauth-protected-resource/mcp")
 }
 
-/// Has all of a request before anything is decided about it.
-///
-/// A request that is refused while its body is still on the way makes hyper close the connection, and nothing in the
-/// answer says so. A client that sends head and body one after the other, as those in Python do, may then find its
-/// next request, the one for the metadata, on a dead connection, and give up.
-async fn temporary_whole_body(request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = to_bytes(body, LARGEST_BODY).await.unwrap();
-    next.run(Request::from_parts(parts, Body::from(body))).await
-}
-
 async fn record(State(answers): State<Answers>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = next.run(request).await;
@@ -143,42 +129,6 @@ async fn record(State(answers): State<Answers>, request: Request, next: Next) ->
     let challenge = challenge.map(|value| value.to_str().unwrap().to_owned());
     answers.lock().unwrap().push(Answer { method, path, status: response.status(), challenge });
     response
-}
-
-/// The document that says where tokens come from.
-fn temporary_metadata(app: Router, issuer: &str, resource: &str) -> Router {
-    let document = json!({
-        "resource": resource,
-        "authorization_servers": [issuer],
-        "scopes_supported": ALL.split(' ').collect::<Vec<_>>(),
-        "bearer_methods_supported": ["header"],
-    });
-    app.route("/.well-known/oauth-protected-resource/mcp", get(async || axum::Json(document)))
-}
-
-/// Refuses the tool `delete` to tokens that may not use it. The header says which tool is meant since 2026-07-28;
-/// before, only the body did.
-async fn refuse(State(metadata): State<Arc<str>>, request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = to_bytes(body, LARGEST_BODY).await.unwrap();
-    let named = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    let message: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let deletes = match (named("mcp-method"), named("mcp-name")) {
-        (Some(method), name) => method == "tools/call" && name == Some("delete"),
-        (None, _) => message["method"] == "tools/call" && message["params"]["name"] == "delete",
-    };
-    let token = parts.extensions.get::<AccessToken>().expect("the layer lets nobody in without");
-    if deletes && !token.scopes().contains("files:delete") {
-        let challenge = [
-            r#"Bearer error="insufficient_scope""#,
-            &format!(r#"scope="{ALL}""#),
-            &format!(r#"resource_metadata="{metadata}""#),
-            r#"error_description="Additional scope is required""#,
-        ];
-        let challenge = [(header::WWW_AUTHENTICATE, challenge.join(", "))];
-        return (StatusCode::FORBIDDEN, challenge).into_response();
-    }
-    next.run(Request::from_parts(parts, Body::from(body))).await
 }
 
 fn mcp(clock: Fast) -> Router {

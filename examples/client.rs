@@ -57,7 +57,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     provider.stop();
     let (back, good) = (provider.clone(), token("read"));
-    tokio::spawn(async move { back.restart() });
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        back.restart();
+    });
     println!("{:?}", call(&client, &good).await?);
     println!("{:?}", call(&client, "not-a-token").await?);
     println!("{:?}", call(&client, &token("write")).await?);

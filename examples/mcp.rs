@@ -10,17 +10,18 @@ use std::sync::Arc;
 use axum::Router;
 use http::request::Parts;
 use rmcp::handler::server::tool::Extension;
+use rmcp::transport::StreamableHttpService;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{tool, tool_router};
 use serde_json::json;
-use tower::ServiceBuilder;
 use tower_bearer::testing::TestIssuer;
 use tower_bearer::{
     AccessToken, AuthLayer, CacheLayer, HostGuard, JwtVerifier, SessionBinding, TokenVerifier,
 };
 
 const MCP: &str = "http://127.0.0.1:3000/mcp";
+const FIELDS: &str = "-H 'Mcp-Method: tools/call' -H 'Mcp-Protocol-Version: 2026-07-28' \
+    -H 'Accept: application/json, text/event-stream' -H 'Content-Type: application/json'";
 
 struct Files;
 
@@ -47,27 +48,22 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .required_scopes(["mcp:use"])
         .scopes_supported(["mcp:use", "files:delete"])
         .build()?;
-    let config = StreamableHttpServerConfig::default();
-    let mcp = StreamableHttpService::new(|| Ok(Files), Arc::<LocalSessionManager>::default(), config);
-    let outside_in =
-        ServiceBuilder::new().layer(HostGuard::loopback()).layer(auth).layer(SessionBinding::new());
-    let app = Router::new().route_service("/mcp", mcp).layer(outside_in);
+    let sessions = Arc::<LocalSessionManager>::default();
+    let mcp = StreamableHttpService::new(|| Ok(Files), sessions, Default::default());
+    let metadata = auth.metadata().map(|about| about.url().to_owned()).unwrap_or_default();
+    let bound = Router::new().route_service("/mcp", mcp).layer(SessionBinding::new());
+    let app = bound.layer(auth).layer(HostGuard::loopback());
 
-    let show = |what: &str, scope: &str, tool: &str| {
+    println!("401, and where to go:\n  curl -i {MCP}\nthere:\n  curl -i {metadata}");
+    for (scope, tool) in [("mcp:use", "whoami"), ("mcp:use", "delete"), ("mcp:use files:delete", "delete")] {
         let token = provider.token().subject("alice").audience(MCP).scope(scope).mint();
-        let about = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientInfo": { "name": "curl", "version": "8" },
-            "io.modelcontextprotocol/clientCapabilities": {} });
+        let about = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {} });
         let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool, "_meta": about } });
+        println!("calls {tool} with {scope}:");
         println!(
-            "{what}:\n  curl -i {MCP} -H 'Authorization: Bearer {token}' -H 'Mcp-Protocol-Version: 2026-07-28' -H 'Mcp-Method: tools/call' -H 'Mcp-Name: {tool}' -H 'Accept: application/json, text/event-stream' -H 'Content-Type: application/json' -d '{call}'"
+            "  curl -i {MCP} -H 'Authorization: Bearer {token}' -H 'Mcp-Name: {tool}' {FIELDS} -d '{call}'"
         );
-    };
-    println!("401, and where to go:\n  curl -i {MCP}");
-    println!("there:\n  curl -i http://127.0.0.1:3000/.well-known/oauth-protected-resource/mcp");
-    show("served", "mcp:use", "whoami");
-    show("403, and what to ask for", "mcp:use", "delete");
-    show("served", "mcp:use files:delete", "delete");
+    }
     axum::serve(tokio::net::TcpListener::bind("127.0.0.1:3000").await?, app).await?;
     Ok(())
 }

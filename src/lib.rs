@@ -27,13 +27,42 @@
 //! | no token, or another scheme | 401, a challenge without a code |
 //! | two `Authorization` lines, a list, trailing data, no token after `Bearer`, more than 16 KiB | 400 `invalid_request` |
 //! | a bad token: expired, forged, for somebody else, … | 401 `invalid_token` |
-//! | a good token without a required scope | 403 `insufficient_scope` |
+//! | a good token without a required scope | 403 `insufficient_scope`, naming all that are needed |
 //! | nobody can tell: the provider is down, or answers nonsense | 503 with `Retry-After`, so that clients keep their tokens |
 //! | a good token | the handler runs |
 //!
 //! The [`middleware`] module has the whole law, [`verifier`] how to write a verifier of your own, [`cache`] how
-//! verdicts are remembered: `verifier.cached(CacheLayer::new())` is all it takes. For MCP servers, [`SessionBinding`]
-//! keeps sessions to those who opened them, and [`HostGuard`] keeps pages of strangers out.
+//! verdicts are remembered: `verifier.cached(CacheLayer::new())` is all it takes.
+//!
+//! # Several verifiers
+//!
+//! The first that recognises a token answers, and no other sees it. A cache goes around those that ask somebody else.
+//!
+//! ```
+//! # #[cfg(all(feature = "github", feature = "introspection", feature = "jwt", feature = "reqwest", any(feature = "aws-lc-rs", feature = "rust-crypto")))] {
+//! use tower_bearer::{BuildError, CacheLayer, GitHubVerifier, IntrospectionVerifier, JwtVerifier, TokenVerifier};
+//!
+//! fn verifier() -> Result<impl TokenVerifier, BuildError> {
+//!     let services = JwtVerifier::builder("https://idp.example.com/", "https://api.example.com").build()?;
+//!     let people = GitHubVerifier::builder("Iv1.0123456789abcdef", "secret-of-your-app").build()?;
+//!     let others = IntrospectionVerifier::builder("https://old.example.com/", "https://api.example.com")
+//!         .client_secret_basic("my-api", "the secret of my-api")
+//!         .build()?;
+//!     Ok(services.or(people.cached(CacheLayer::new())).or(others.cached(CacheLayer::new())))
+//! }
+//! # }
+//! ```
+//!
+//! # Around your service
+//!
+//! | for | there is |
+//! |---|---|
+//! | routes with demands of their own | [`RequireScopes`], [`RequireClaims`], [`require::RequireAuthentication`] |
+//! | handlers of axum | [`AccessToken`], `Option<AccessToken>`, `Claims<T>`, `Scoped<S>` as arguments |
+//! | clients that have to find the provider | [`metadata`]: [`resource`](middleware::AuthLayerBuilder::resource) serves it |
+//! | servers of MCP | [`AccessToken::from_parts`] and [`require_scopes`](AccessToken::require_scopes) in tools, [`SessionBinding`] |
+//! | gRPC, tonic | [`grpc`](middleware::AuthLayerBuilder::grpc): decisions as gRPC answers |
+//! | servers on the loopback interface, and browsers | [`HostGuard`]; its module says how CORS fits in |
 //!
 //! # Features
 //!
@@ -45,7 +74,7 @@
 //! | `aws-lc-rs` | yes | signatures by aws-lc-rs; needs a C compiler |
 //! | `rust-crypto` | | signatures in pure Rust: slower, RSA up to 4096 bits; used if `aws-lc-rs` is off |
 //! | `reqwest` | yes | the client that fetches keys and asks providers |
-//! | `axum` | yes | `AccessToken`, `Option<AccessToken>` and `Claims<T>` as arguments of handlers |
+//! | `axum` | yes | `AccessToken`, `Option<AccessToken>`, `Claims<T>` and `Scoped<S>` as arguments of handlers |
 //! | `metrics` | | the counters of caches for the facade of that name |
 //! | `testing` | | providers for tests, on loopback: an issuer, GitHub, an introspection endpoint |
 //!

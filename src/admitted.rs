@@ -1,9 +1,8 @@
 //! What a layer leaves with the requests that it lets in, so that later checks answer as it would.
 
 use std::fmt;
-use std::sync::Arc;
-
-use tokio::sync::watch;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use crate::rejection_body::BodyHook;
 use crate::scope::{ScopeHierarchy, ScopeSet};
@@ -21,23 +20,26 @@ pub(crate) struct Protection {
     pub(crate) speaks_grpc: bool,
 }
 
-/// How a layer let a token in.
+/// How a layer let a token in. Shared by all clones of the token that goes to the handler.
 pub(crate) struct Admitted {
     pub(crate) protection: Arc<Protection>,
     // None if nobody waits for what the handler finds.
-    findings: Option<watch::Sender<Finding>>,
+    findings: Option<Arc<Findings>>,
 }
 
-/// What a handler found when it asked whether the token has the scopes of an operation.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Finding {
-    /// It has not asked, so far.
-    #[default]
-    Nothing,
-    /// The token has what was asked for.
-    Enough,
-    /// The token lacks some of these, which are all that were asked for where some were missing.
-    Lacking(ScopeSet),
+/// What a handler finds when it asks whether the token has the scopes of an operation, for the layer outside.
+#[derive(Default)]
+pub(crate) struct Findings {
+    found: Mutex<Found>,
+}
+
+#[derive(Default)]
+struct Found {
+    // All that were asked for where some were missing.
+    lacking: Option<ScopeSet>,
+    // It has asked, or nobody is left to ask.
+    is_settled: bool,
+    waiting: Option<Waker>,
 }
 
 impl Protection {
@@ -52,23 +54,60 @@ impl Admitted {
         Self { protection, findings: None }
     }
 
-    /// With somebody who waits for what the handler finds, and learns too when nobody is left to ask.
-    pub(crate) fn watched(protection: Arc<Protection>) -> (Self, watch::Receiver<Finding>) {
-        let (findings, receiver) = watch::channel(Finding::Nothing);
-        (Self { protection, findings: Some(findings) }, receiver)
+    /// With somebody who waits for what the handler finds.
+    pub(crate) fn watched(protection: Arc<Protection>, findings: Arc<Findings>) -> Self {
+        Self { protection, findings: Some(findings) }
     }
 
-    /// Reports what was found. What was once missing stays so.
+    /// Reports what the handler found. What was once missing stays so.
     pub(crate) fn report(&self, lacking: Option<&ScopeSet>) {
         let Some(findings) = &self.findings else { return };
-        findings.send_modify(|finding| match (&*finding, lacking) {
-            (Finding::Lacking(_), None) => {}
-            (_, None) => *finding = Finding::Enough,
-            (Finding::Lacking(before), Some(more)) => {
-                *finding = Finding::Lacking(ScopeSet::from_iter(before.iter().chain(more.iter())));
+        findings.settle(|found| {
+            if let Some(more) = lacking {
+                let before = found.lacking.take().unwrap_or_default();
+                found.lacking = Some(ScopeSet::from_iter(before.iter().chain(more.iter())));
             }
-            (_, Some(lacking)) => *finding = Finding::Lacking(lacking.clone()),
         });
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        if let Some(findings) = &self.findings {
+            findings.settle(|_| {});
+        }
+    }
+}
+
+impl Findings {
+    /// What was missing, if anything was.
+    pub(crate) fn lacking(&self) -> Option<ScopeSet> {
+        self.found().lacking.clone()
+    }
+
+    /// Ready when the handler has asked, or can ask no more.
+    pub(crate) fn poll_settled(&self, context: &Context<'_>) -> Poll<()> {
+        let mut found = self.found();
+        if found.is_settled {
+            return Poll::Ready(());
+        }
+        found.waiting = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    fn settle(&self, change: impl FnOnce(&mut Found)) {
+        let mut found = self.found();
+        change(&mut found);
+        found.is_settled = true;
+        let waiting = found.waiting.take();
+        drop(found);
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
+    }
+
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -18,7 +18,8 @@ pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = T>) ->
     if has_timer(limit) { timeout(limit, work).await.ok() } else { Some(work.await) }
 }
 
-fn has_timer(limit: Duration) -> bool {
+/// Whether a limit can be kept here and now.
+pub(crate) fn has_timer(limit: Duration) -> bool {
     let Ok(runtime) = Handle::try_current() else { return false };
     let known = |id| *TIMERLESS.lock().unwrap_or_else(PoisonError::into_inner) == Some(id);
     // Nothing but a panic tells whether a runtime has a timer: it is provoked once, until another such runtime comes.

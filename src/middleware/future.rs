@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::policy::{Decision, LaterDecision};
-use super::watch::Watch;
+use super::watch::{Patience, Watch};
 use crate::answer;
 use crate::response_body::ResponseBody;
 
@@ -37,7 +37,7 @@ pin_project! {
         // The inner service has the request. None: nobody listens to what its handler finds.
         Serving { #[pin] response: F, watch: Option<Box<Watch>> },
         // The answer is there, and its handler may still find that the token does not suffice. Out of the way: seldom.
-        Holding { patience: Pin<Box<dyn Future<Output = ()> + Send>>, held: Option<Box<(P, Box<Watch>)>> },
+        Holding { patience: Patience, held: Option<Box<(P, Box<Watch>)>> },
         // The answer is there. None: it has been handed out.
         Answered { response: Option<Response<Bytes>> },
     }

@@ -65,7 +65,8 @@ pub(super) struct Challenges {
 pub(super) struct Admission {
     token: AccessToken,
     strip: bool,
-    is_watched: bool,
+    // What the handler's findings are answered by, where they are.
+    watched: Option<Arc<Protection>>,
 }
 
 impl<V: TokenVerifier> Policy<V> {
@@ -123,8 +124,12 @@ impl<V: TokenVerifier> Policy<V> {
         match verdict {
             Ok(token) => {
                 self.log.admitted(&token, bearer);
-                let token = token.admitted_as(Arc::clone(&self.admitted));
-                Decision::Admit(Admission { token, strip: self.strip, is_watched: self.documents.is_some() })
+                let watched = self.documents.is_some().then(|| Arc::clone(&self.protection));
+                let token = match watched {
+                    Some(_) => token,
+                    None => token.admitted_as(Arc::clone(&self.admitted)),
+                };
+                Decision::Admit(Admission { token, strip: self.strip, watched })
             }
             Err(rejection) => Decision::Reject(Box::new(self.reject(rejection, Some(bearer), form))),
         }
@@ -208,10 +213,11 @@ impl Admission {
         if self.strip {
             request.headers_mut().remove(AUTHORIZATION);
         }
-        let watched = self.token.admitted().filter(|_| self.is_watched);
-        let watched = watched.map(|admitted| Watch::new(Arc::clone(&admitted.protection), request));
-        let (token, watch) = match watched {
-            Some((admitted, watch)) => (self.token.admitted_as(Arc::new(admitted)), Some(Box::new(watch))),
+        let (token, watch) = match self.watched {
+            Some(protection) => {
+                let (token, watch) = Watch::over(self.token, request, &protection);
+                (token, Some(Box::new(watch)))
+            }
             None => (self.token, None),
         };
         request.extensions_mut().insert(token);

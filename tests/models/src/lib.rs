@@ -24,7 +24,7 @@ pub use self::sources::scope::{self, ScopeSet};
 pub use self::sources::verifier::{self, JwtVerifier, TokenVerifier};
 pub use self::sources::{client, clock, jwks, secret};
 
-use self::sources::{caught, discovery, endpoint, freshness, json, log};
+use self::sources::{admitted, caught, discovery, endpoint, freshness, json, log, rejection_body};
 
 pub mod deadline;
 pub mod sync;

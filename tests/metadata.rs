@@ -784,6 +784,79 @@ fn every_verifier_of_this_crate_knows_its_issuers() {
     }
 }
 
+// The audiences.
+
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod audiences {
+    use common::hs256;
+    use tower_bearer::JwtVerifier;
+
+    use super::*;
+
+    const SECRET: [u8; 32] = [7; 32];
+
+    fn for_audience(audience: &str) -> String {
+        let claims = format!(r#"{{"iss":"{ISSUER}","aud":"{audience}","exp":4102444800,"sub":"alice"}}"#);
+        hs256(&SECRET, r#"{"alg":"HS256"}"#, &claims)
+    }
+
+    fn verifier(audience: &str) -> tower_bearer::verifier::JwtVerifierBuilder {
+        JwtVerifier::builder(ISSUER, audience).hmac_secret(SECRET)
+    }
+
+    async fn status(app: &Router, path: &str, audience: &str) -> u16 {
+        let mut request = plain("GET", path);
+        let credential = format!("Bearer {}", for_audience(audience)).parse().unwrap();
+        request.headers_mut().insert("authorization", credential);
+        through(app, request).await.status.as_u16()
+    }
+
+    #[tokio::test]
+    async fn a_token_for_one_resource_is_none_for_another_remembered_or_not() {
+        let cache = CacheLayer::new();
+        let part = |resource: &str| {
+            let verifier = verifier(resource).build().unwrap().cached(cache.clone());
+            let auth = AuthLayer::builder(verifier).resource(resource).build().unwrap();
+            Router::new().route("/", get(async || "in")).layer(auth)
+        };
+        let app = Router::new().nest("/a", part("https://h/a")).nest("/b", part("https://h/b"));
+        for _ in 0..3 {
+            for (path, audience, expected) in [
+                ("/a", "https://h/a", 200),
+                ("/b", "https://h/a", 401),
+                ("/b", "https://h/b", 200),
+                ("/a", "https://h/b", 401),
+                ("/a", "https://h", 401),
+                ("/a", "https://h/a/", 401),
+                ("/a", "https://h/ab", 401),
+                ("/a", "https://h/%61", 401),
+            ] {
+                assert_eq!(status(&app, path, audience).await, expected, "{path} {audience}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_root_resource_has_two_spellings_if_both_are_named() {
+        let app = |verifier: tower_bearer::verifier::JwtVerifierBuilder| {
+            let auth = AuthLayer::builder(verifier.build().unwrap()).resource("https://h").build().unwrap();
+            Router::new().route("/", get(async || "in")).layer(auth)
+        };
+        let one = app(verifier("https://h"));
+        let both = app(verifier("https://h").add_audience("https://h/"));
+        for (audience, of_one, of_both) in [
+            ("https://h", 200, 200),
+            ("https://h/", 401, 200),
+            ("https://H", 401, 401),
+            ("https://h:443", 401, 401),
+            ("https://h//", 401, 401),
+        ] {
+            assert_eq!(status(&one, "/", audience).await, of_one, "{audience}");
+            assert_eq!(status(&both, "/", audience).await, of_both, "{audience}");
+        }
+    }
+}
+
 // What cannot be built.
 
 #[test]

@@ -995,6 +995,43 @@ async fn a_refusal_in_place_of_a_handler_has_the_form_that_the_layer_gives_it() 
 }
 
 #[tokio::test]
+async fn what_was_once_demanded_in_vain_stays_so_in_whatever_order_it_is_demanded() {
+    for (first, second, third, missing) in [
+        ("files:read", "files:write", "files:read", Some("files:read files:write")),
+        ("files:write", "files:read", "files:read", Some("files:read files:write")),
+        ("b", "files:read", "a", Some("files:read b a")),
+        ("a", "b", "a", Some("files:read a b")),
+        ("files:read", "files:read", "files:read", None),
+    ] {
+        let app = Router::new().route(
+            "/",
+            get(async move |parts: Parts| {
+                for scope in [first, second, third] {
+                    drop(demand(&parts, &[scope]));
+                }
+                "done"
+            }),
+        );
+        let answer = ask(app.layer(auth("files:read")), get_with("good")).await;
+        match missing {
+            Some(scopes) => assert_lacking(&answer, scopes),
+            None => assert_eq!(answer.body, "done"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_demand_that_outlives_its_request_does_no_harm() {
+    let handler = Handler::default();
+    let service = auth("files:read").layer(handler.clone());
+    assert_eq!(send(service.clone(), good()).await.status, 200);
+    let old = handler.last().token.unwrap();
+    assert_eq!(old.require_scopes(["a"]).unwrap_err().kind(), RejectionKind::InsufficientScope);
+    assert!(old.require_scopes(["files:read"]).is_ok());
+    assert_eq!(send(service, good()).await.body, "handler", "the next request is another one");
+}
+
+#[tokio::test]
 async fn demands_of_one_request_are_no_matter_of_another() {
     let app = Router::new()
         .route("/strict", get(async |parts: Parts| demand(&parts, &["files:write"]).map_err(String::from)))

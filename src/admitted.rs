@@ -42,10 +42,18 @@ struct Found {
     waiting: Option<Waker>,
 }
 
+/// Longer challenges do not fit through common proxies.
+const MAX_SCOPES: usize = 1_900;
+
 impl Protection {
-    /// What a request needs here and at a later check, each scope once.
+    /// What a request needs here and at a later check, each scope once, as far as a challenge can hold it.
     pub(crate) fn scopes_with(&self, more: &ScopeSet) -> ScopeSet {
-        ScopeSet::from_iter(self.scopes.iter().chain(more.iter()))
+        let mut length = 0;
+        let all = self.scopes.iter().chain(more.iter()).take_while(|scope| {
+            length += scope.len() + 1;
+            length <= MAX_SCOPES + 1
+        });
+        ScopeSet::from_iter(all).without_offline_access()
     }
 }
 

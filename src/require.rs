@@ -20,7 +20,8 @@
 //! ```
 //!
 //! A request that the outer layer let through without a token is answered 401 here, but for a CORS preflight, which
-//! passes. Without an `AuthLayer` outside, the answer is 500, and the log says what is missing. Challenges, the body
+//! passes. Where nobody left a token, because no `AuthLayer` is outside, the answer is 500, and the log says what is
+//! missing. Challenges, the body
 //! hook and the hierarchy of scopes are those of the outer layer. In a handler,
 //! [`AccessToken::require_scopes`](crate::AccessToken::require_scopes) demands scopes, and with the feature `axum`
 //! [`Scoped`](crate::extract::Scoped) does among its arguments.
@@ -45,6 +46,7 @@ use crate::caught::caught_now;
 use crate::challenge::Challenge;
 use crate::error::{Rejection, RejectionKind};
 use crate::log::TARGET;
+use crate::once_a_minute::OnceAMinute;
 use crate::passed::{self, PassedWithoutToken};
 use crate::response_body::ResponseBody;
 use crate::scope::ScopeSet;
@@ -85,7 +87,11 @@ impl<S> Require<S> {
         let (found, protection): (_, &Arc<Protection>) = match extensions.get::<AccessToken>() {
             Some(token) => {
                 let protection = token.admitted().map_or(&standard, |admitted| &admitted.protection);
-                (caught_now(|| self.rule.check(token)), protection)
+                let found = caught_now(|| self.rule.check(token));
+                if found.is_none() {
+                    panicked();
+                }
+                (found, protection)
             }
             None => match extensions.get::<PassedWithoutToken>() {
                 Some(passed) if passed.is_preflight => return None,
@@ -113,6 +119,13 @@ impl<S> Require<S> {
             _ => challenge,
         };
         answer::reject(protection, rejection, challenge.to_header_value(), form)
+    }
+}
+
+fn panicked() {
+    static SAID: OnceAMinute = OnceAMinute::new();
+    if SAID.is_due() {
+        tracing::error!(target: TARGET, "what a route demands of its tokens panicked");
     }
 }
 

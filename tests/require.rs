@@ -890,7 +890,7 @@ proptest! {
 fn a_demand_that_cannot_be_met_or_said_is_found_by_build() {
     use BuildErrorKind::{InvalidText, Missing, OutOfRange};
     let builder = RequireAuthentication::builder;
-    let long = "x".repeat(1_900);
+    let long = "x".repeat(200);
     for (builder, setting, kind) in [
         (builder(), "acr_values", Missing),
         (builder().acr_values([""; 0]), "acr_values", Missing),
@@ -1247,4 +1247,14 @@ async fn the_longest_challenge_of_a_layer_still_fits_through_proxies() {
         assert_eq!(parameter(&answer, "scope").as_ref(), Some(&longest));
         assert!(answer.field("www-authenticate").len() <= 4_096, "{line}");
     }
+}
+
+#[test]
+fn the_challenge_of_a_handler_that_demands_without_end_has_an_end() {
+    let scopes: Vec<String> = (0..10_000).map(|number| format!("scope-{number}")).collect();
+    let token = AccessToken::verified().subject("alice").build();
+    let rejection = token.require_scopes(&scopes).unwrap_err();
+    assert_eq!(rejection.kind(), RejectionKind::InsufficientScope);
+    assert!(format!("{rejection:?}").len() < 4_096);
+    assert!(token.require_scopes(&scopes[..1]).is_err());
 }

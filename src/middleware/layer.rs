@@ -48,7 +48,8 @@ impl<V> AuthLayer<V> {
 
     /// A layer for the whole application that serves the metadata of the [`resource`](super::AuthLayerBuilder::resource)
     /// where clients look for them: for an `AuthLayer` around a part of an application only, which does not see
-    /// requests to the root. Without a resource it passes everything on.
+    /// requests to the root. Without a resource it passes everything on. Of several resources, give the
+    /// [`metadata`](Self::metadata) to one [`MetadataLayer`].
     ///
     /// [`metadata`](crate::metadata) has an example.
     #[must_use]

@@ -19,7 +19,7 @@ const MIN_AGE: Duration = Duration::from_secs(1);
 const MAX_AGE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 /// Clocks differ: so much may a log-in lie in the future.
 const LEEWAY: Duration = Duration::from_secs(60);
-const MAX_VALUES: usize = 1_900;
+const MAX_VALUES: usize = 200;
 
 /// A layer that lets only tokens pass whose user logged in well enough, or lately: the claims `acr` and `auth_time`.
 /// For single routes, inside of an [`AuthLayer`](crate::AuthLayer). Clones are cheap.
@@ -68,7 +68,7 @@ impl RequireAuthentication {
 }
 
 impl RequireAuthenticationBuilder {
-    /// The values of `acr` that are good enough, best first; each is compared byte for byte. At most 1 900 bytes
+    /// The values of `acr` that are good enough, best first; each is compared byte for byte. At most 200 bytes
     /// together.
     ///
     /// Default: any, and none.

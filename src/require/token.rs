@@ -6,6 +6,7 @@ use crate::access_token::AccessToken;
 use crate::admitted::Protection;
 use crate::answer;
 use crate::error::{Rejection, RejectionKind};
+use crate::passed::PassedWithoutToken;
 use crate::scope::ScopeSet;
 
 impl AccessToken {
@@ -17,7 +18,14 @@ impl AccessToken {
     /// - the request came without a token, or no layer is around the service:
     ///   [`MissingToken`](RejectionKind::MissingToken)
     pub fn from_parts(parts: &Parts) -> Result<&Self, Rejection> {
-        parts.extensions.get().ok_or_else(|| Rejection::new(RejectionKind::MissingToken))
+        parts.extensions.get().ok_or_else(|| {
+            let kind = RejectionKind::MissingToken;
+            let Some(mark) = parts.extensions.get::<PassedWithoutToken>() else {
+                return Rejection::new(kind);
+            };
+            let challenge = answer::challenge(kind, &mark.protection, &mark.protection.scopes);
+            Rejection::new(kind).with_challenge(challenge.to_header_value())
+        })
     }
 
     /// Whether the token has all of these scopes, as the
@@ -42,7 +50,8 @@ impl AccessToken {
     ///   demand its scopes first.
     /// - After that the client gets what the handler makes of the rejection: of MCP an error.
     ///
-    /// [`has_scopes`](Self::has_scopes) asks without consequences.
+    /// [`has_scopes`](Self::has_scopes) asks without consequences. Write the scopes of an operation yourself: what is
+    /// read from a request would end in a challenge. Of scopes of more than 1 900 bytes the challenge names the first.
     ///
     /// # Errors
     ///

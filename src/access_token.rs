@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::admitted::Admitted;
+use crate::admitted::{Admitted, Demand};
 use crate::scope::ScopeSet;
 
 mod weight;
@@ -235,6 +235,12 @@ impl AccessToken {
     #[inline]
     pub(crate) fn admitted_as(mut self, admitted: Arc<Admitted>) -> Self {
         self.admitted = Some(admitted);
+        self
+    }
+
+    /// The token after one more check.
+    pub(crate) fn demanded_by(mut self, demand: Arc<dyn Demand>) -> Self {
+        self.admitted = self.admitted.map(|before| Arc::new(Admitted::after(&before, demand)));
         self
     }
 

@@ -13,10 +13,8 @@
 //! The `grpc` module has what gRPC callers get instead.
 
 use bytes::Bytes;
-use http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE,
-};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use crate::admitted::Protection;
 use crate::caught::caught_now;
@@ -105,6 +103,23 @@ fn default_body(kind: RejectionKind) -> Option<RejectionBody> {
     Some(RejectionBody::new(HeaderValue::from_static("application/json"), text))
 }
 
+/// The rejection that a handler ends with, and how its layer would answer.
+pub(crate) fn of_a_handler(kind: RejectionKind, protection: &Protection, scopes: &ScopeSet) -> Rejection {
+    let rejection = Rejection::new(kind);
+    let challenge = challenge(kind, protection, &protection.scopes_with(scopes)).to_header_value();
+    rejection.answered_by(challenge, protection.body.clone())
+}
+
+/// The answer of a handler that ends with a rejection.
+#[cfg(feature = "axum")]
+pub(crate) fn end(rejection: Rejection) -> Response<Bytes> {
+    match caught_now(|| rejection.answer()) {
+        Some(Some((challenge, body))) => respond(rejection, challenge, body),
+        // No layer ran, or its hook panicked: a fault of this server.
+        Some(None) | None => fail(Form::default()),
+    }
+}
+
 /// What the request asks of the form of its answer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Form {
@@ -143,26 +158,12 @@ pub(crate) fn fail(form: Form) -> Response<Bytes> {
     write(small_answer::json(StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"server_error"}"#), form)
 }
 
-/// Says that the connection ends with this answer, where it is given before the body of the request was read.
-///
-/// A server that does not read all of a body has to close the connection ([RFC 9112 §9.3]), and does so by itself. But
-/// a client that is not told sends its next request there, the one for the metadata for instance, and is left without
-/// an answer.
-///
-/// [RFC 9112 §9.3]: https://www.rfc-editor.org/rfc/rfc9112#section-9.3
-pub(crate) fn close_if_unread(response: &mut Response<Bytes>, version: Version, request: &HeaderMap) {
-    let has_body = request.contains_key(TRANSFER_ENCODING)
-        || request.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
-    if version <= Version::HTTP_11 && has_body {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-}
-
 /// Gives an answer the form that is asked for.
 pub(crate) fn write(mut response: Response<Bytes>, form: Form) -> Response<Bytes> {
     let kind = response.extensions().get().map(Rejection::kind);
     if let Some(call) = form.call {
-        return grpc::answer(response, call, sentence(kind));
+        let is_unknown = response.status() == StatusCode::NOT_FOUND;
+        return grpc::answer(response, call, if is_unknown { "Not found" } else { sentence(kind) });
     }
     if form.is_head {
         // RFC 9110 §9.3.2: the header of the answer to GET, and no content.

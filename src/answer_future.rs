@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::Response;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use pin_project_lite::pin_project;
 
 use crate::response_body::ResponseBody;
@@ -33,7 +34,9 @@ impl<F> AnswerFuture<F> {
         Self { kind: Kind::Served { response } }
     }
 
-    pub(crate) fn answered(response: Response<Bytes>) -> Self {
+    /// Answers at once, with the body of the request unread.
+    pub(crate) fn answered<B>(mut response: Response<Bytes>, request: &Request<B>) -> Self {
+        close_if_unread(&mut response, request.version(), request.headers());
         Self { kind: Kind::Answered { response: Some(response) } }
     }
 }
@@ -55,6 +58,23 @@ where
                 None => Poll::Pending,
             },
         }
+    }
+}
+
+/// Says that the connection ends with this answer, where it is given before the body of the request was read.
+///
+/// A server that does not read all of a body has to close the connection ([RFC 9112 §9.3]), and does so by itself. But
+/// a client that is not told sends its next request there, the one for the metadata for instance, and is left without
+/// an answer.
+///
+/// [RFC 9112 §9.3]: https://www.rfc-editor.org/rfc/rfc9112#section-9.3
+pub(crate) fn close_if_unread(response: &mut Response<Bytes>, version: Version, request: &HeaderMap) {
+    let has_body = request.contains_key(TRANSFER_ENCODING)
+        || request.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
+    if version <= Version::HTTP_11 && has_body {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        // What an old client is answered otherwise: that the connection closes, and that it stays.
+        *response.version_mut() = version;
     }
 }
 

@@ -1,5 +1,6 @@
 //! A time limit where there is a timer to keep it.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::catch_unwind;
 use std::sync::{Mutex, PoisonError};
@@ -8,8 +9,9 @@ use std::time::Duration;
 use tokio::runtime::{Handle, Id};
 use tokio::time::{sleep, timeout};
 
-/// The last runtime that was found to have no timer.
-static TIMERLESS: Mutex<Option<Id>> = Mutex::new(None);
+/// The last runtimes that were found to have no timer: an application may have one for each core.
+static TIMERLESS: Mutex<VecDeque<Id>> = Mutex::new(VecDeque::new());
+const MANY: usize = 64;
 
 /// Runs a piece of work for as long as the limit allows. None: it took too long.
 ///
@@ -21,11 +23,18 @@ pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = T>) ->
 /// Whether a limit can be kept here and now.
 pub(crate) fn has_timer(limit: Duration) -> bool {
     let Ok(runtime) = Handle::try_current() else { return false };
-    let known = |id| *TIMERLESS.lock().unwrap_or_else(PoisonError::into_inner) == Some(id);
-    // Nothing but a panic tells whether a runtime has a timer: it is provoked once, until another such runtime comes.
-    let found = !known(runtime.id()) && catch_unwind(|| drop(sleep(limit))).is_ok();
+    let id = runtime.id();
+    if TIMERLESS.lock().unwrap_or_else(PoisonError::into_inner).contains(&id) {
+        return false;
+    }
+    // Nothing but a panic tells whether a runtime has a timer: it is provoked once, as long as its runtime is remembered.
+    let found = catch_unwind(|| drop(sleep(limit))).is_ok();
     if !found {
-        *TIMERLESS.lock().unwrap_or_else(PoisonError::into_inner) = Some(runtime.id());
+        let mut timerless = TIMERLESS.lock().unwrap_or_else(PoisonError::into_inner);
+        timerless.push_back(id);
+        if timerless.len() > MANY {
+            timerless.pop_front();
+        }
     }
     found
 }

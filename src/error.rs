@@ -9,11 +9,15 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use crate::rejection_body::RejectionBody;
+
 pub use self::build_error::{BuildError, BuildErrorKind};
 
 mod build_error;
 
 type Cause = Arc<dyn Error + Send + Sync>;
+/// A hook that may replace the body of a rejection.
+pub(crate) type BodyHook = Arc<dyn Fn(&Rejection) -> Option<RejectionBody> + Send + Sync>;
 
 /// Why a verifier did not vouch for a token.
 ///
@@ -25,11 +29,24 @@ pub struct VerifyError {
     kind: VerifyErrorKind,
     misconfigured: bool,
     retry_after: Option<Duration>,
-    // The provider named the moment, so that it may be far away.
-    is_reset: bool,
-    // The connection went away before an answer.
-    is_cut_off: bool,
+    circumstance: Circumstance,
     cause: Option<Cause>,
+}
+
+/// What is special about an error that says nothing of the token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(
+    not(all(feature = "github", feature = "reqwest")),
+    allow(dead_code, reason = "each feature knows its own")
+)]
+enum Circumstance {
+    /// The connection went away before an answer.
+    CutOff,
+    /// The caller would not wait.
+    Impatience,
+    /// The provider named the moment, so that it may be far away.
+    Reset,
+    Usual,
 }
 
 /// What a [`VerifyError`] says of the token.
@@ -90,14 +107,7 @@ impl VerifyError {
     /// when they are given here.
     #[must_use]
     pub fn rejected(kind: VerifyErrorKind) -> Self {
-        Self {
-            kind,
-            misconfigured: false,
-            retry_after: None,
-            is_reset: false,
-            is_cut_off: false,
-            cause: None,
-        }
+        Self { kind, misconfigured: false, retry_after: None, circumstance: Circumstance::Usual, cause: None }
     }
 
     /// Nobody can tell now: 503 with `Retry-After`. The client keeps its token.
@@ -140,7 +150,7 @@ impl VerifyError {
     /// Says when the limit of a provider is lifted: the client is told up to an hour.
     #[cfg(feature = "github")]
     pub(crate) fn reset_after(mut self, after: Duration) -> Self {
-        self.is_reset = true;
+        self.circumstance = Circumstance::Reset;
         self.retry_after(after)
     }
 
@@ -159,7 +169,7 @@ impl VerifyError {
     /// Says that the connection died before an answer.
     #[cfg(feature = "reqwest")]
     pub(crate) fn cut_off(mut self) -> Self {
-        self.is_cut_off = true;
+        self.circumstance = Circumstance::CutOff;
         self
     }
 
@@ -169,12 +179,23 @@ impl VerifyError {
         allow(dead_code, reason = "only what is for one use is not sent again")
     )]
     pub(crate) fn is_cut_off(&self) -> bool {
-        self.is_cut_off
+        self.circumstance == Circumstance::CutOff
+    }
+
+    /// The caller does not wait until anybody could tell.
+    pub(crate) fn impatience() -> Self {
+        let circumstance = Circumstance::Impatience;
+        Self { circumstance, ..Self::unavailable("the caller does not wait for the verification") }
+    }
+
+    /// Whether only the caller is to blame, which says nothing of the provider.
+    pub(crate) fn is_impatience(&self) -> bool {
+        self.circumstance == Circumstance::Impatience
     }
 
     /// Whether the delay is that of a limit, and not a guess.
     pub(crate) fn is_reset(&self) -> bool {
-        self.is_reset
+        self.circumstance == Circumstance::Reset
     }
 
     /// When asking again makes sense, if somebody said so.
@@ -223,7 +244,24 @@ pub struct Rejection {
     kind: RejectionKind,
     cause: Option<VerifyError>,
     // Of a check that knows more than the layer does.
-    challenge: Option<HeaderValue>,
+    answer: Option<Box<Reply>>,
+}
+
+/// How a layer would answer.
+#[derive(Clone)]
+struct Reply {
+    challenge: HeaderValue,
+    #[cfg_attr(
+        not(feature = "axum"),
+        expect(dead_code, reason = "only handlers of axum answer with a rejection")
+    )]
+    body: Option<BodyHook>,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("challenge", &self.challenge).finish_non_exhaustive()
+    }
 }
 
 /// The class of a [`Rejection`], which fixes status and code.
@@ -248,22 +286,27 @@ pub enum RejectionKind {
 
 impl Rejection {
     pub(crate) fn new(kind: RejectionKind) -> Self {
-        Self { kind, cause: None, challenge: None }
+        Self { kind, cause: None, answer: None }
     }
 
-    /// Notes what the client has to be told.
-    pub(crate) fn with_challenge(mut self, challenge: HeaderValue) -> Self {
-        self.challenge = Some(challenge);
+    /// Notes how the layer would answer.
+    pub(crate) fn answered_by(mut self, challenge: HeaderValue, body: Option<BodyHook>) -> Self {
+        self.answer = Some(Box::new(Reply { challenge, body }));
         self
     }
 
-    /// What the client has to be told, if this is not what the layer says of every such request.
-    #[cfg_attr(
-        not(feature = "axum"),
-        expect(dead_code, reason = "only handlers of axum answer with a rejection")
-    )]
-    pub(crate) fn challenge(&self) -> Option<&HeaderValue> {
-        self.challenge.as_ref()
+    /// How the layer would answer: the challenge, and the body. The hook is asked now, and not before.
+    #[cfg(feature = "axum")]
+    pub(crate) fn answer(&self) -> Option<(HeaderValue, Option<RejectionBody>)> {
+        let Reply { challenge, body } = self.answer.as_deref()?;
+        Some((challenge.clone(), body.as_ref().and_then(|body| body(self))))
+    }
+
+    /// The `WWW-Authenticate` value for an answer of your own, if a handler
+    /// [demanded](crate::AccessToken::require_scopes) something in vain: with it clients know what to ask for.
+    #[must_use]
+    pub fn challenge(&self) -> Option<&HeaderValue> {
+        self.answer.as_ref().map(|reply| &reply.challenge)
     }
 
     /// The class of the rejection.
@@ -310,7 +353,7 @@ impl From<VerifyError> for Rejection {
             | VerifyErrorKind::NotYetValid
             | VerifyErrorKind::Signature => RejectionKind::InvalidToken,
         };
-        Self { kind, cause: Some(cause), challenge: None }
+        Self { kind, cause: Some(cause), answer: None }
     }
 }
 

@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 use crate::access_token::AccessToken;
 use crate::admitted::Protection;
 use crate::answer::{self, Form};
-use crate::challenge::Challenge;
+use crate::answer_future;
 use crate::error::{Rejection, RejectionKind};
 use crate::log::TARGET;
 use crate::passed::{self, PassedWithoutToken};
@@ -93,6 +93,17 @@ enum Fault {
 }
 
 impl Fault {
+    /// What is wrong with a token that was admitted, for an operation that needs these scopes.
+    fn of(kind: RejectionKind, scopes: &ScopeSet, token: &AccessToken) -> Self {
+        match token.admitted() {
+            Some(admitted) => {
+                let protection = Arc::clone(&admitted.protection);
+                Self::Rejected(kind, admitted.wanted_with(&protection.named(scopes)), protection)
+            }
+            None => Self::Rejected(kind, scopes.clone(), Arc::default()),
+        }
+    }
+
     fn respond(self, parts: &Parts) -> Response {
         let mut response = match self {
             Self::NoLayer => {
@@ -106,14 +117,9 @@ impl Fault {
                 answer::reject(&protection, Rejection::new(kind), challenge, form)
             }
         };
-        answer::close_if_unread(&mut response, parts.version, &parts.headers);
+        answer_future::close_if_unread(&mut response, parts.version, &parts.headers);
         response.map(Body::from)
     }
-}
-
-/// The settings of the layer that admitted the token.
-fn protection(token: &AccessToken) -> Arc<Protection> {
-    token.admitted().map(|admitted| Arc::clone(&admitted.protection)).unwrap_or_default()
 }
 
 /// The token. None: a layer let the request through without one.
@@ -129,7 +135,8 @@ fn find(extensions: &Extensions) -> Result<Option<&AccessToken>, Fault> {
 fn required<'a>(extensions: &'a Extensions, scopes: &ScopeSet) -> Result<&'a AccessToken, Fault> {
     find(extensions)?.ok_or_else(|| {
         let mark = extensions.get().map(|mark: &PassedWithoutToken| Arc::clone(&mark.protection));
-        Fault::Rejected(RejectionKind::MissingToken, scopes.clone(), mark.unwrap_or_default())
+        let protection = mark.unwrap_or_default();
+        Fault::Rejected(RejectionKind::MissingToken, protection.named(scopes), protection)
     })
 }
 
@@ -139,7 +146,7 @@ fn claims<T: DeserializeOwned>(extensions: &Extensions) -> Result<T, Fault> {
         // The class says enough; the message could quote a claim.
         let class = error.classify();
         tracing::debug!(target: TARGET, outcome = "rejected", reason = "insufficient_claims", cause = ?class);
-        Fault::Rejected(RejectionKind::InsufficientClaims, ScopeSet::default(), protection(token))
+        Fault::of(RejectionKind::InsufficientClaims, &ScopeSet::default(), token)
     })
 }
 
@@ -147,10 +154,12 @@ fn scoped<S: RequiredScopes>(extensions: &Extensions) -> Result<AccessToken, Fau
     const { assert!(are_scopes(S::ALL), "what is listed there is not a scope") }
     let scopes = ScopeSet::from_iter(S::ALL);
     let token = required(extensions, &scopes)?;
-    token.require_scopes(S::ALL).map(|()| token.clone()).map_err(|rejection| {
-        tracing::debug!(target: TARGET, outcome = "rejected", reason = rejection.reason());
-        Fault::Rejected(rejection.kind(), scopes, protection(token))
-    })
+    if token.has_scopes(S::ALL) {
+        return Ok(token.clone());
+    }
+    let kind = RejectionKind::InsufficientScope;
+    tracing::debug!(target: TARGET, outcome = "rejected", reason = Rejection::new(kind).reason());
+    Err(Fault::of(kind, &scopes, token))
 }
 
 /// [`ScopeSet::is_scope`] of all, before the program runs.
@@ -202,8 +211,6 @@ impl<S: Sync, R: RequiredScopes> FromRequestParts<S> for Scoped<R> {
 /// [`require_scopes`](AccessToken::require_scopes).
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        let challenge = self.challenge().cloned();
-        let challenge = challenge.unwrap_or_else(|| Challenge::bearer().to_header_value());
-        answer::reject(&Protection::default(), self, challenge, Form::default()).map(Body::from)
+        answer::end(self).map(Body::from)
     }
 }

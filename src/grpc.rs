@@ -33,7 +33,8 @@ const FAMILIES: [(&str, &str, &str); 3] = [
 /// That a request is a gRPC call, and of which family.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
-    content_type: &'static str,
+    family: u8,
+    is_json: bool,
 }
 
 impl Call {
@@ -48,8 +49,14 @@ impl Call {
         if !codec.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte)) {
             return None;
         }
-        let (_, proto, json) = FAMILIES.iter().find(|(name, ..)| name.eq_ignore_ascii_case(family))?;
-        Some(Self { content_type: if codec.eq_ignore_ascii_case("json") { json } else { proto } })
+        let family = (0..).zip(FAMILIES).find(|(_, (name, ..))| name.eq_ignore_ascii_case(family))?.0;
+        Some(Self { family, is_json: codec.eq_ignore_ascii_case("json") })
+    }
+
+    /// The content type of its answer.
+    fn content_type(self) -> &'static str {
+        let (_, proto, json) = FAMILIES.get(usize::from(self.family)).copied().unwrap_or_default();
+        if self.is_json { json } else { proto }
     }
 }
 
@@ -80,7 +87,7 @@ pub(crate) fn answer(mut response: Response<Bytes>, call: Call, message: &'stati
     *response.body_mut() = Bytes::new();
     let headers = response.headers_mut();
     headers.remove(CONTENT_LENGTH);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(call.content_type));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(call.content_type()));
     headers.insert(GRPC_STATUS, HeaderValue::from_static(code));
     // Percent-encoding leaves space and visible ASCII except `%` alone, and no message has anything else.
     headers.insert(GRPC_MESSAGE, HeaderValue::from_static(message));
@@ -91,6 +98,7 @@ fn code(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => "3",
         StatusCode::FORBIDDEN => "7",
+        StatusCode::NOT_FOUND => "5",
         StatusCode::INTERNAL_SERVER_ERROR => "13",
         StatusCode::SERVICE_UNAVAILABLE => "14",
         StatusCode::UNAUTHORIZED => "16",
@@ -125,7 +133,7 @@ mod tests {
     }
 
     fn answered_as(content_type: &str) -> Option<&'static str> {
-        call(&posting(&[(CONTENT_TYPE, content_type)])).map(|call| call.content_type)
+        call(&posting(&[(CONTENT_TYPE, content_type)])).map(Call::content_type)
     }
 
     fn waits(value: &[u8]) -> Option<Duration> {

@@ -165,8 +165,10 @@ mod json;
 mod log;
 mod once_a_minute;
 mod passed;
+mod ready;
 mod rejection_body;
 mod response_body;
+mod scopes_setting;
 #[cfg(all(feature = "introspection", feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod signer;
 mod small_answer;

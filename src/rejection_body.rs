@@ -3,11 +3,6 @@
 use bytes::Bytes;
 use http::HeaderValue;
 
-use crate::error::Rejection;
-
-/// A hook that may replace the body of a rejection.
-pub(crate) type BodyHook = Box<dyn Fn(&Rejection) -> Option<RejectionBody> + Send + Sync>;
-
 /// The body of a rejection, for [`rejection_body`](crate::middleware::AuthLayerBuilder::rejection_body).
 #[derive(Clone, Debug)]
 pub struct RejectionBody {

@@ -27,19 +27,18 @@
 //! [`Scoped`](crate::extract::Scoped) does among its arguments.
 
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use tower_service::Service;
 
 pub use self::authentication::{RequireAuthentication, RequireAuthenticationBuilder};
 pub use self::claims::RequireClaims;
 pub use self::scopes::RequireScopes;
 use crate::access_token::AccessToken;
-use crate::admitted::Protection;
+use crate::admitted::{Demand, Protection};
 use crate::answer::{self, Form};
 pub use crate::answer_future::AnswerFuture;
 use crate::caught::caught_now;
@@ -48,6 +47,7 @@ use crate::error::{Rejection, RejectionKind};
 use crate::log::TARGET;
 use crate::once_a_minute::OnceAMinute;
 use crate::passed::{self, PassedWithoutToken};
+use crate::ready;
 use crate::response_body::ResponseBody;
 use crate::scope::ScopeSet;
 
@@ -63,15 +63,10 @@ pub struct Require<S> {
     rule: Arc<dyn Rule>,
 }
 
-/// What is demanded of a token.
-trait Rule: Send + Sync {
+/// What is demanded of a token, and the scopes that clients have to ask for on its account.
+trait Rule: Demand {
     /// What is wrong, if anything.
     fn check(&self, token: &AccessToken) -> Result<(), RejectionKind>;
-
-    /// The scopes that clients have to ask for, besides those of the outer layer.
-    fn scopes(&self) -> ScopeSet {
-        ScopeSet::default()
-    }
 
     /// Says in a challenge what would be enough.
     fn explain(&self, challenge: Challenge) -> Challenge {
@@ -81,39 +76,52 @@ trait Rule: Send + Sync {
 
 impl<S> Require<S> {
     /// What to answer in place of the inner service, if anything.
-    fn refuse<B>(&self, request: &Request<B>) -> Option<Response<Bytes>> {
+    fn refuse<B>(&self, request: &mut Request<B>) -> Option<Response<Bytes>> {
+        let standard = Arc::<Protection>::default();
+        let form = |protection: &Protection| Form::of(protection, request.method(), request.headers());
         let extensions = request.extensions();
-        let standard = Arc::default();
-        let (found, protection): (_, &Arc<Protection>) = match extensions.get::<AccessToken>() {
-            Some(token) => {
-                let protection = token.admitted().map_or(&standard, |admitted| &admitted.protection);
-                let found = caught_now(|| self.rule.check(token));
-                if found.is_none() {
-                    panicked();
-                }
-                (found, protection)
-            }
-            None => match extensions.get::<PassedWithoutToken>() {
-                Some(passed) if passed.is_preflight => return None,
-                Some(passed) => (Some(Err(RejectionKind::MissingToken)), &passed.protection),
-                None => {
-                    passed::missing_layer();
-                    (None, &standard)
-                }
-            },
+        let Some(token) = extensions.get::<AccessToken>() else {
+            let Some(mark) = extensions.get::<PassedWithoutToken>() else {
+                passed::missing_layer();
+                return Some(answer::fail(form(&standard)));
+            };
+            let wanted = self.rule.wanted(&mark.protection);
+            let form = form(&mark.protection);
+            let kind = RejectionKind::MissingToken;
+            // Still one: a layer in between may have made it another method.
+            let is_preflight = mark.is_preflight && request.method() == Method::OPTIONS;
+            return (!is_preflight).then(|| self.reject(kind, &mark.protection, &wanted, form));
         };
-        let form = Form::of(protection, request.method(), request.headers());
-        match found {
-            Some(Ok(())) => None,
-            Some(Err(kind)) => Some(self.reject(kind, protection, form)),
-            None => Some(answer::fail(form)),
+        let protection = token.admitted().map_or(&standard, |admitted| &admitted.protection);
+        match caught_now(|| self.rule.check(token)) {
+            Some(Ok(())) => {
+                let demand: Arc<dyn Demand> = Arc::<dyn Rule>::clone(&self.rule);
+                let token = token.clone().demanded_by(demand);
+                request.extensions_mut().insert(token);
+                None
+            }
+            Some(Err(kind)) => {
+                let wanted = self.rule.wanted(protection);
+                let wanted = token.admitted().map_or_else(|| wanted.clone(), |all| all.wanted_with(&wanted));
+                Some(self.reject(kind, protection, &wanted, form(protection)))
+            }
+            None => {
+                panicked();
+                Some(answer::fail(form(protection)))
+            }
         }
     }
 
-    fn reject(&self, kind: RejectionKind, protection: &Protection, form: Form) -> Response<Bytes> {
+    fn reject(
+        &self,
+        kind: RejectionKind,
+        protection: &Protection,
+        wanted: &ScopeSet,
+        form: Form,
+    ) -> Response<Bytes> {
         let rejection = Rejection::new(kind);
         tracing::debug!(target: TARGET, outcome = "rejected", reason = rejection.reason());
-        let challenge = answer::challenge(kind, protection, &protection.scopes_with(&self.rule.scopes()));
+        let challenge = answer::challenge(kind, protection, &protection.scopes_with(wanted));
         let challenge = match kind {
             RejectionKind::InsufficientAuthentication => self.rule.explain(challenge),
             _ => challenge,
@@ -141,16 +149,11 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The instance that was readied, and that gives back what it may hold where it is not called.
-        let unready = self.inner.clone();
-        let mut inner = mem::replace(&mut self.inner, unready);
-        match self.refuse(&request) {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let mut inner = ready::take(&mut self.inner);
+        match self.refuse(&mut request) {
             None => AnswerFuture::served(inner.call(request)),
-            Some(mut response) => {
-                answer::close_if_unread(&mut response, request.version(), request.headers());
-                AnswerFuture::answered(response)
-            }
+            Some(response) => AnswerFuture::answered(response, &request),
         }
     }
 }

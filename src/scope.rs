@@ -9,6 +9,8 @@ pub use self::hierarchy::ScopeHierarchy;
 
 mod hierarchy;
 
+/// Longer challenges do not fit through common proxies.
+pub(crate) const MAX_IN_CHALLENGE: usize = 1_900;
 /// Up to this many scopes are compared with each other, which is quicker than hashing them.
 const FEW: usize = 16;
 

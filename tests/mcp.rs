@@ -242,9 +242,9 @@ async fn the_challenge_names_the_scopes_of_all_operations_that_a_tool_asked_for(
     let server = Server::start(|config| config);
     let response = server.call("reader", "shred").await;
     assert_lacking(response.status(), response.headers(), "mcp:use files:delete files:write");
-    // What it has need not be asked for again, but for what the layer requires.
+    // Also of those that the token has: a client may ask for what it is told, and for nothing else.
     let response = server.call("deleter", "shred").await;
-    assert_lacking(response.status(), response.headers(), "mcp:use files:write");
+    assert_lacking(response.status(), response.headers(), "mcp:use files:delete files:write");
 }
 
 #[tokio::test]
@@ -281,7 +281,7 @@ async fn a_tool_that_asks_too_late_is_answered_with_an_error_of_mcp_on_a_stream(
     let started = tokio::time::Instant::now();
     let response = server.call_in(&session, "reader", "dawdle").await;
     assert_eq!(response.status(), 200);
-    assert!(started.elapsed() <= Duration::from_millis(101), "{:?}", started.elapsed());
+    assert!(started.elapsed() <= Duration::from_millis(1_001), "{:?}", started.elapsed());
     server.files.go_on.notify_one();
     let answer = message(response).await;
     assert_eq!(answer["error"]["message"], "the token lacks a scope", "{answer}");

@@ -49,7 +49,7 @@ fn builder(verifier: Counting) -> AuthLayerBuilder<Counting> {
         .resource(RESOURCE)
         .required_scopes(["files:read"])
         .scopes_supported(["files:read", "files:write"])
-        .metadata(|about| about.resource_name("Example MCP"))
+        .describe_resource(|about| about.resource_name("Example MCP"))
 }
 
 fn of(resource: &str) -> ProtectedResourceMetadata {
@@ -890,7 +890,7 @@ fn whatever_cannot_work_is_found_by_build_and_named() {
     };
     for (set, setting, kind) in cases {
         check(&set(about(RESOURCE)).build().unwrap_err(), setting, kind);
-        let auth = AuthLayer::builder(Counting::knows_good("")).resource(RESOURCE).metadata(set);
+        let auth = AuthLayer::builder(Counting::knows_good("")).resource(RESOURCE).describe_resource(set);
         check(&auth.build().unwrap_err(), setting, kind);
     }
     for (resource, kind) in [
@@ -917,7 +917,7 @@ fn whatever_cannot_work_is_found_by_build_and_named() {
     check(&auth().challenge_scopes(["a b"]).build().unwrap_err(), "challenge_scopes", InvalidText);
     // Without a resource none of it is looked at.
     let auth = AuthLayer::builder(knowing(&[])).authorization_servers(["x"]).scopes_supported(["a b"]);
-    assert!(auth.metadata(|_| panic!("nobody describes what is not there")).build().is_ok());
+    assert!(auth.describe_resource(|_| panic!("nobody describes what is not there")).build().is_ok());
 }
 
 #[test]
@@ -1189,7 +1189,7 @@ async fn on_a_socket_it_is_read_before_and_after_a_rejection() {
         format!("GET {PLACE} HTTP/1.1\r\nhost: evil.example\r\n\r\n"),
         format!("HEAD {PLACE}/ HTTP/1.1\r\nhost: evil.example\r\n\r\n"),
         "GET /mcp HTTP/1.1\r\nhost: evil.example\r\n\r\n".to_owned(),
-        format!("POST {PLACE} HTTP/1.1\r\nhost: evil.example\r\ncontent-length: 2\r\n\r\n{{}}"),
+        format!("POST {PLACE} HTTP/1.1\r\nhost: evil.example\r\ncontent-length: 0\r\n\r\n"),
         format!("GET {PLACE} HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n"),
     ];
     connection.write_all(requests.concat().as_bytes()).await.unwrap();

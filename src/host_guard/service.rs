@@ -1,7 +1,6 @@
 //! `GuardedHost`: the service that looks at host and origin before anything else happens.
 
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -10,8 +9,8 @@ use http::{Method, Request, Response, StatusCode};
 use tower_service::Service;
 
 use super::policy::Policy;
-use crate::answer;
 use crate::answer_future::AnswerFuture;
+use crate::ready;
 use crate::response_body::ResponseBody;
 use crate::small_answer;
 
@@ -41,16 +40,11 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // `poll_ready` readied this instance of the inner service, not its clones. It is taken also for a request
-        // that will be rejected: dropped with it, it gives back the permit that it may hold.
-        let unready = self.inner.clone();
-        let mut inner = mem::replace(&mut self.inner, unready);
+        let mut inner = ready::take(&mut self.inner);
         if self.policy.allows(request.uri(), request.headers()) {
             AnswerFuture::served(inner.call(request))
         } else {
-            let mut response = forbidden(request.method());
-            answer::close_if_unread(&mut response, request.version(), request.headers());
-            AnswerFuture::answered(response)
+            AnswerFuture::answered(forbidden(request.method()), &request)
         }
     }
 }

@@ -8,10 +8,8 @@ use super::documents::WELL_KNOWN;
 use super::{Inner, Members, ProtectedResourceMetadata};
 use crate::endpoint;
 use crate::error::{BuildError, BuildErrorKind};
-use crate::scope::ScopeSet;
+use crate::scope::{MAX_IN_CHALLENGE, ScopeSet};
 
-/// Longer challenges do not fit through common proxies.
-const MAX_RESOURCE: usize = 1_900;
 const MAX_DOCUMENT: usize = 32 * 1024;
 
 /// Sets up [`ProtectedResourceMetadata`].
@@ -92,7 +90,7 @@ impl ProtectedResourceMetadataBuilder {
     /// - the document is longer than 32 KiB: [`OutOfRange`](BuildErrorKind::OutOfRange)
     pub fn build(self) -> Result<ProtectedResourceMetadata, BuildError> {
         let uri = endpoint::check("resource", &self.resource)?;
-        if self.resource.len() > MAX_RESOURCE {
+        if self.resource.len() > MAX_IN_CHALLENGE {
             return Err(BuildError::new("resource", BuildErrorKind::OutOfRange));
         }
         let origin = self.resource.split('/').take(3).collect::<Vec<_>>().join("/");

@@ -1,6 +1,5 @@
 //! Metadata in front of a whole application.
 
-use std::mem;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
@@ -11,6 +10,7 @@ use super::ProtectedResourceMetadata;
 use super::documents::{self, Asked, Documents};
 use crate::answer_future::AnswerFuture;
 use crate::error::BuildError;
+use crate::ready;
 use crate::response_body::ResponseBody;
 
 /// Answers requests for metadata in front of any service, and passes on everything else.
@@ -65,11 +65,11 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The instance that was readied, and that gives back what it may hold where it is not called.
-        let unready = self.inner.clone();
-        let mut inner = mem::replace(&mut self.inner, unready);
+        let mut inner = ready::take(&mut self.inner);
         match self.documents.asked(request.uri()) {
-            Asked::Document(document) => AnswerFuture::answered(documents::answer(Some(document), &request)),
+            Asked::Document(document) => {
+                AnswerFuture::answered(documents::answer(Some(document), &request), &request)
+            }
             Asked::Nothing | Asked::Unknown => AnswerFuture::served(inner.call(request)),
         }
     }

@@ -9,6 +9,7 @@ use tower_service::Service;
 
 use super::ProtectedResourceMetadata;
 use super::documents::{self, Asked, Documents};
+use crate::answer_future;
 use crate::error::BuildError;
 use crate::response_body::ResponseBody;
 
@@ -57,6 +58,8 @@ impl<B> Service<Request<B>> for MetadataService {
             Asked::Document(document) => Some(document),
             Asked::Nothing | Asked::Unknown => None,
         };
-        ready(Ok(documents::answer(document, &request).map(ResponseBody::rejection)))
+        let mut response = documents::answer(document, &request);
+        answer_future::close_if_unread(&mut response, request.version(), request.headers());
+        ready(Ok(response.map(ResponseBody::rejection)))
     }
 }

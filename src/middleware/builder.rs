@@ -7,21 +7,20 @@ use std::time::Duration;
 use super::decision_log::DecisionLog;
 use super::layer::AuthLayer;
 use super::policy::{Challenges, Policy};
-use crate::admitted::{Admitted, Protection};
+use crate::admitted::{Admitted, NameOfScope, Protection};
 use crate::clock::{Clock, SystemClock};
 use crate::endpoint;
-use crate::error::{BuildError, BuildErrorKind, Rejection};
+use crate::error::{BodyHook, BuildError, BuildErrorKind, Rejection};
 use crate::metadata::documents::Documents;
 use crate::metadata::{ProtectedResourceMetadata, ProtectedResourceMetadataBuilder};
-use crate::rejection_body::{BodyHook, RejectionBody};
+use crate::rejection_body::RejectionBody;
 use crate::scope::{ScopeHierarchy, ScopeSet};
+use crate::scopes_setting;
 use crate::verifier::{BoxVerifier, TokenVerifier};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 const MAX_TIMEOUT: Duration = Duration::from_secs(60);
-/// Longer challenges do not fit through common proxies.
-const MAX_CHALLENGE_PARAMETER: usize = 1_900;
 
 type Describe = Box<dyn FnOnce(ProtectedResourceMetadataBuilder) -> ProtectedResourceMetadataBuilder + Send>;
 
@@ -31,6 +30,7 @@ pub struct AuthLayerBuilder<V = BoxVerifier> {
     verifier: V,
     required_scopes: Vec<String>,
     challenge_scopes: Option<Vec<String>>,
+    name_of_scope: Option<NameOfScope>,
     hierarchy: ScopeHierarchy,
     resource: Option<String>,
     authorization_servers: Option<Vec<String>>,
@@ -63,6 +63,7 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
             verifier,
             required_scopes: Vec::new(),
             challenge_scopes: None,
+            name_of_scope: None,
             hierarchy: ScopeHierarchy::new(),
             resource: None,
             authorization_servers: None,
@@ -86,13 +87,29 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
         self
     }
 
-    /// The scopes as clients have to ask for them, where they come back under other names in the token: some providers
-    /// are asked for `api://app/read` and put `read` into the token. They stand in the challenges in place of the
-    /// required ones. At most 1 900 bytes together.
+    /// The scopes that clients have to ask for, in the challenges in place of the required ones: where a provider is
+    /// asked for something else than what it puts into the token. At most 1 900 bytes together.
     ///
-    /// Default: the required scopes.
+    /// Default: the required scopes, under the names that [`challenge_scope_names`](Self::challenge_scope_names) gives
+    /// them.
     pub fn challenge_scopes<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
         self.challenge_scopes = Some(scopes.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// How clients have to ask for a scope, of this layer and of everything inside of it that demands scopes: some
+    /// providers are asked for `api://app/read` and put `read` into the token.
+    ///
+    /// ```
+    /// # use tower_bearer::{AuthLayer, TokenVerifier};
+    /// # fn layer(verifier: impl TokenVerifier) {
+    /// let auth = AuthLayer::builder(verifier).challenge_scope_names(|scope| format!("api://app/{scope}"));
+    /// # }
+    /// ```
+    ///
+    /// What the closure makes and is no scope is left out. Default: under their own names.
+    pub fn challenge_scope_names(mut self, name_of: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        self.name_of_scope = Some(Box::new(name_of));
         self
     }
 
@@ -109,12 +126,20 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
     /// provider:
     ///
     /// - the layer serves the [metadata](crate::metadata) of the resource ([RFC 9728]), also to those who have no
-    ///   token; other requests below `/.well-known/oauth-protected-resource` are 404,
+    ///   token, if it sees the whole path; other requests below `/.well-known/oauth-protected-resource` are 404,
     /// - the challenges say where they are,
     /// - scopes that a handler [demands](crate::AccessToken::require_scopes) in vain are answered with 403.
     ///
+    /// Clients ask the provider for tokens for exactly this identifier ([RFC 8707]): the verifier has to take it as an
+    /// audience, or every token that they get is refused.
+    ///
+    /// Around one part of an application, by axum's `nest` or `route_layer`, or with several resources,
+    /// [`metadata_layer`](AuthLayer::metadata_layer) or a [`MetadataLayer`](crate::metadata::MetadataLayer) around the
+    /// whole serves the documents.
+    ///
     /// Default: none.
     ///
+    /// [RFC 8707]: https://www.rfc-editor.org/rfc/rfc8707
     /// [RFC 9728]: https://www.rfc-editor.org/rfc/rfc9728
     pub fn resource(mut self, resource: impl Into<String>) -> Self {
         self.resource = Some(resource.into());
@@ -146,11 +171,11 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
     /// # fn layer(verifier: impl TokenVerifier) -> Result<(), tower_bearer::BuildError> {
     /// let auth = AuthLayer::builder(verifier)
     ///     .resource("https://api.example.com/mcp")
-    ///     .metadata(|about| about.resource_name("Files"))
+    ///     .describe_resource(|about| about.resource_name("Files"))
     ///     .build()?;
     /// # Ok(()) }
     /// ```
-    pub fn metadata(
+    pub fn describe_resource(
         mut self,
         describe: impl FnOnce(ProtectedResourceMetadataBuilder) -> ProtectedResourceMetadataBuilder
         + Send
@@ -163,7 +188,8 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
     /// Lets requests without a bearer token through, those with a credential of another scheme included; handlers take
     /// `Option<AccessToken>`.
     ///
-    /// A bearer token that is there and bad is still rejected: it is never taken for none.
+    /// A bearer token that is there and bad is still rejected: it is never taken for none. Of a route inside,
+    /// `RequireClaims::new(|_| true)` demands a token, whatever is in it.
     pub fn optional(mut self) -> Self {
         self.optional = true;
         self
@@ -230,7 +256,7 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
         mut self,
         body: impl Fn(&Rejection) -> Option<RejectionBody> + Send + Sync + 'static,
     ) -> Self {
-        self.body = Some(Box::new(body));
+        self.body = Some(Arc::new(body));
         self
     }
 
@@ -254,10 +280,19 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
     ///   of its metadata: those of [`ProtectedResourceMetadataBuilder::build`]
     /// - the timeout is below 1 millisecond or above 60 seconds: [`OutOfRange`](BuildErrorKind::OutOfRange)
     pub fn build(mut self) -> Result<AuthLayer<V>, BuildError> {
-        let required = scopes("required_scopes", &self.required_scopes)?;
-        let wanted =
-            self.challenge_scopes.as_deref().map(|wanted| scopes("challenge_scopes", wanted)).transpose()?;
-        let wanted = wanted.unwrap_or_else(|| required.clone());
+        let required = scopes_setting::read("required_scopes", &self.required_scopes)?;
+        let wanted = self
+            .challenge_scopes
+            .as_deref()
+            .map(|wanted| scopes_setting::read("challenge_scopes", wanted))
+            .transpose()?;
+        let wanted = match (wanted, &self.name_of_scope) {
+            (Some(wanted), _) => wanted,
+            (None, None) => required.clone(),
+            (None, Some(name_of)) => {
+                scopes_setting::read("challenge_scope_names", required.iter().map(name_of))?
+            }
+        };
         if !self.hierarchy.is_valid() {
             return Err(BuildError::new("scope_hierarchy", BuildErrorKind::InvalidText));
         }
@@ -302,6 +337,7 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
         let protection = Arc::new(Protection {
             scopes: wanted.without_offline_access(),
             hierarchy: self.hierarchy,
+            name_of_scope: self.name_of_scope,
             resource_metadata: metadata.as_ref().map_or("", ProtectedResourceMetadata::url).into(),
             body: self.body,
             speaks_grpc: self.grpc,
@@ -320,18 +356,6 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
             documents: metadata.map(Documents::one),
         }
     }
-}
-
-/// Reads scopes that go into a challenge.
-fn scopes(setting: &'static str, texts: &[String]) -> Result<ScopeSet, BuildError> {
-    if !texts.iter().all(|text| ScopeSet::is_scope(text)) {
-        return Err(BuildError::new(setting, BuildErrorKind::InvalidText));
-    }
-    let scopes = ScopeSet::from_iter(texts);
-    if scopes.as_str().len() > MAX_CHALLENGE_PARAMETER {
-        return Err(BuildError::new(setting, BuildErrorKind::OutOfRange));
-    }
-    Ok(scopes)
 }
 
 impl<V> fmt::Debug for AuthLayerBuilder<V> {

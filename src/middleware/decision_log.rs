@@ -70,6 +70,8 @@ impl DecisionLog {
 
     pub(super) fn rejected(&self, rejection: &Rejection, bearer: Option<&BearerToken>, clock: &dyn Clock) {
         let misconfigured = rejection.verify_error().is_some_and(VerifyError::is_misconfigured);
+        // Anybody can be impatient: no reason to keep silent about an outage for a second.
+        let is_impatience = rejection.verify_error().is_some_and(VerifyError::is_impatience);
         match rejection.kind() {
             RejectionKind::MissingToken => rejected!(trace, self, rejection, bearer),
             RejectionKind::Unavailable
@@ -78,7 +80,9 @@ impl DecisionLog {
                 rejected!(error, self, rejection, bearer);
             }
             RejectionKind::Unavailable
-                if !misconfigured && self.is_due(&self.next_warning, WARNING_EVERY, clock) =>
+                if !misconfigured
+                    && !is_impatience
+                    && self.is_due(&self.next_warning, WARNING_EVERY, clock) =>
             {
                 rejected!(warn, self, rejection, bearer);
             }

@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use super::policy::{Decision, LaterDecision};
 use super::watch::{Patience, Watch};
-use crate::answer;
+use crate::answer_future;
 use crate::response_body::ResponseBody;
 
 pin_project! {
@@ -54,7 +54,7 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
 
     /// Answers at once, with the body of the request unread.
     pub(super) fn answered(mut response: Response<Bytes>, request: &Request<B>) -> Self {
-        answer::close_if_unread(&mut response, request.version(), request.headers());
+        answer_future::close_if_unread(&mut response, request.version(), request.headers());
         Self { state: State::Answered { response: Some(response) } }
     }
 }
@@ -80,7 +80,11 @@ where
                         // The service goes with the request, and with it the permit that it may hold.
                         (Decision::Reject(mut response), Some(parked)) => {
                             let (request, _) = &*parked;
-                            answer::close_if_unread(&mut response, request.version(), request.headers());
+                            answer_future::close_if_unread(
+                                &mut response,
+                                request.version(),
+                                request.headers(),
+                            );
                             State::Answered { response: Some(*response) }
                         }
                         (Decision::Reject(response), None) => State::Answered { response: Some(*response) },
@@ -88,8 +92,13 @@ where
                     }
                 }
                 StateProjection::Serving { response, watch } => {
-                    let response = ready!(response.poll(context))?;
-                    let Some(watch) = watch.take() else { return serve(response) };
+                    let response = ready!(response.poll(context));
+                    let Some(watch) = watch.take() else { return response.map_or_else(fail, serve) };
+                    // A service may stop with the rejection as its error.
+                    let response = match response {
+                        Ok(response) => response,
+                        Err(error) => return watch.refusal().map_or_else(|| fail(error), reject),
+                    };
                     match watch.patience(response.headers()) {
                         None => return watch.refusal().map_or_else(|| serve(response), reject),
                         Some(patience) => {
@@ -97,6 +106,8 @@ where
                         }
                     }
                 }
+                // Polled again after it was ready, which no executor does: it stays pending, as below.
+                StateProjection::Holding { held: None, .. } => return Poll::Pending,
                 StateProjection::Holding { patience, held } => {
                     ready!(patience.as_mut().poll(context));
                     let Some((response, watch)) = held.take().map(|held| *held) else { return Poll::Pending };
@@ -110,6 +121,10 @@ where
             state.set(next);
         }
     }
+}
+
+fn fail<R, E>(error: E) -> Poll<Result<R, E>> {
+    Poll::Ready(Err(error))
 }
 
 fn serve<R, E>(response: Response<R>) -> Poll<Result<Response<ResponseBody<R>>, E>> {

@@ -99,12 +99,10 @@ impl<V: TokenVerifier> Policy<V> {
     /// Asks the verifier within the time limit. A panic in it is an answer too: nobody can tell.
     async fn verify(&self, bearer: &BearerToken, limit: Duration) -> Verdict {
         let verdict = caught(within(limit, async { self.verifier.verify(bearer).await })).await;
-        let reason = if limit < self.timeout {
-            "the caller does not wait for the verification"
-        } else {
-            "the verification took too long"
+        let late = || match limit < self.timeout {
+            true => Err(VerifyError::impatience()),
+            false => Err(VerifyError::unavailable("the verification took too long")),
         };
-        let late = || Err(VerifyError::unavailable(reason));
         verdict.map_or_else(|| Err(panicked()), |verdict| verdict.unwrap_or_else(late))
     }
 
@@ -124,7 +122,8 @@ impl<V: TokenVerifier> Policy<V> {
         match verdict {
             Ok(token) => {
                 self.log.admitted(&token, bearer);
-                let watched = self.documents.is_some().then(|| Arc::clone(&self.protection));
+                let is_watched = self.documents.is_some() || self.protection.speaks_grpc;
+                let watched = is_watched.then(|| Arc::clone(&self.protection));
                 let token = match watched {
                     Some(_) => token,
                     None => token.admitted_as(Arc::clone(&self.admitted)),

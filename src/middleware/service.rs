@@ -1,7 +1,6 @@
 //! `Auth`: the service that decides about each request before the inner one sees it.
 
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -14,6 +13,7 @@ use super::policy::{Decision, Policy};
 use crate::answer::Form;
 use crate::bearer_token::BearerToken;
 use crate::error::RejectionKind;
+use crate::ready;
 use crate::response_body::ResponseBody;
 use crate::verifier::{BoxVerifier, TokenVerifier};
 
@@ -43,10 +43,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        // `poll_ready` readied this instance of the inner service, not its clones. It is taken also for a request
-        // that will be rejected: dropped with it, it gives back the permit that it may hold.
-        let unready = self.inner.clone();
-        let mut inner = mem::replace(&mut self.inner, unready);
+        let mut inner = ready::take(&mut self.inner);
         let form = Form::of(&self.policy.protection, request.method(), request.headers());
         let missing = |kind| self.policy.optional && kind == RejectionKind::MissingToken;
         if let Some(metadata) = self.policy.describe(&request) {

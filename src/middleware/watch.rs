@@ -15,10 +15,11 @@ use crate::admitted::{Admitted, Findings, Protection};
 use crate::answer::{self, Form};
 use crate::deadline::{has_timer, within};
 use crate::error::{Rejection, RejectionKind};
+use crate::log::TARGET;
 
 /// How long the head of a stream is kept back. Handlers demand their scopes first, which takes microseconds; one that
 /// never does must not be noticed.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(1);
 /// With one of these a request is one of MCP, whose answer may be a stream that begins before its handler runs.
 const OF_MCP: [&str; 2] = ["mcp-session-id", "mcp-protocol-version"];
 
@@ -55,6 +56,7 @@ impl Watch {
     pub(super) fn refusal(&self) -> Option<Response<Bytes>> {
         let lacking = self.findings.lacking()?;
         let kind = RejectionKind::InsufficientScope;
+        tracing::debug!(target: TARGET, outcome = "rejected", reason = Rejection::new(kind).reason());
         let challenge = answer::challenge(kind, &self.protection, &self.protection.scopes_with(&lacking));
         let challenge = challenge.to_header_value();
         Some(answer::reject(&self.protection, Rejection::new(kind), challenge, self.form))

@@ -11,9 +11,11 @@ use tower_layer::Layer;
 
 use super::{Require, Rule};
 use crate::access_token::AccessToken;
+use crate::admitted::{Demand, Protection};
 use crate::challenge::Challenge;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{BuildError, BuildErrorKind, RejectionKind};
+use crate::scope::ScopeSet;
 
 const MIN_AGE: Duration = Duration::from_secs(1);
 const MAX_AGE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
@@ -152,6 +154,12 @@ impl Rule for LogIn {
     fn explain(&self, challenge: Challenge) -> Challenge {
         let challenge = challenge.acr_values(&self.acr_values.join(" "));
         self.max_age.into_iter().fold(challenge, Challenge::max_age)
+    }
+}
+
+impl Demand for LogIn {
+    fn wanted(&self, _: &Protection) -> ScopeSet {
+        ScopeSet::default()
     }
 }
 

@@ -7,13 +7,16 @@ use tower_layer::Layer;
 
 use super::{Require, Rule};
 use crate::access_token::AccessToken;
+use crate::admitted::{Demand, Protection};
 use crate::error::RejectionKind;
+use crate::scope::ScopeSet;
 
 /// A layer that lets only tokens pass of which a closure approves: roles, tenants, whatever the claims say. For single
 /// routes, inside of an [`AuthLayer`](crate::AuthLayer). Clones are cheap.
 ///
 /// Everybody else is answered 403 without `insufficient_scope`: no scope would help, and clients must not try. If the
-/// closure panics, that one request is answered with 500.
+/// closure panics, that one request is answered with 500. In it ask by [`has_scopes`](AccessToken::has_scopes), which has
+/// no consequences of its own.
 ///
 /// ```
 /// use tower_bearer::{AccessToken, RequireClaims};
@@ -40,6 +43,12 @@ impl RequireClaims {
 impl<F: Fn(&AccessToken) -> bool + Send + Sync> Rule for Closure<F> {
     fn check(&self, token: &AccessToken) -> Result<(), RejectionKind> {
         if self.0(token) { Ok(()) } else { Err(RejectionKind::InsufficientClaims) }
+    }
+}
+
+impl<F: Send + Sync> Demand for Closure<F> {
+    fn wanted(&self, _: &Protection) -> ScopeSet {
+        ScopeSet::default()
     }
 }
 

@@ -6,11 +6,10 @@ use tower_layer::Layer;
 
 use super::{Require, Rule};
 use crate::access_token::AccessToken;
+use crate::admitted::{Demand, Protection};
 use crate::error::{BuildError, BuildErrorKind, RejectionKind};
 use crate::scope::ScopeSet;
-
-/// Longer challenges do not fit through common proxies.
-const MAX_CHALLENGE_PARAMETER: usize = 1_900;
+use crate::scopes_setting;
 
 /// A layer that lets only tokens with certain scopes pass: for single routes, inside of an
 /// [`AuthLayer`](crate::AuthLayer). Clones are cheap.
@@ -28,7 +27,8 @@ pub struct RequireScopes {
 struct Scopes {
     needed: ScopeSet,
     one_is_enough: bool,
-    wanted: ScopeSet,
+    // None: those that are needed.
+    wanted: Option<ScopeSet>,
 }
 
 impl RequireScopes {
@@ -41,7 +41,7 @@ impl RequireScopes {
     ///   [`InvalidText`](BuildErrorKind::InvalidText), [`OutOfRange`](BuildErrorKind::OutOfRange)
     pub fn all<T: AsRef<str>>(scopes: impl IntoIterator<Item = T>) -> Result<Self, BuildError> {
         let needed = read("scopes", scopes)?;
-        Ok(Self { rule: Arc::new(Scopes { wanted: needed.clone(), needed, one_is_enough: false }) })
+        Ok(Self { rule: Arc::new(Scopes { needed, one_is_enough: false, wanted: None }) })
     }
 
     /// One of these scopes is enough. The challenge names the first, so that nobody asks for more than it takes: put
@@ -52,8 +52,7 @@ impl RequireScopes {
     /// - as of [`all`](Self::all)
     pub fn any<T: AsRef<str>>(scopes: impl IntoIterator<Item = T>) -> Result<Self, BuildError> {
         let needed = read("scopes", scopes)?;
-        let wanted = ScopeSet::from_iter(needed.iter().take(1));
-        Ok(Self { rule: Arc::new(Scopes { needed, one_is_enough: true, wanted }) })
+        Ok(Self { rule: Arc::new(Scopes { needed, one_is_enough: true, wanted: None }) })
     }
 
     /// The scopes as clients have to ask for them, where they come back under other names in the token.
@@ -67,7 +66,7 @@ impl RequireScopes {
         self,
         scopes: impl IntoIterator<Item = T>,
     ) -> Result<Self, BuildError> {
-        let wanted = read("challenge_scopes", scopes)?;
+        let wanted = Some(read("challenge_scopes", scopes)?);
         Ok(Self { rule: Arc::new(Scopes { wanted, ..Scopes::clone(&self.rule) }) })
     }
 }
@@ -76,18 +75,8 @@ fn read<T: AsRef<str>>(
     setting: &'static str,
     scopes: impl IntoIterator<Item = T>,
 ) -> Result<ScopeSet, BuildError> {
-    let mut is_valid = true;
-    let scopes = ScopeSet::from_iter(scopes.into_iter().inspect(|scope| {
-        is_valid &= ScopeSet::is_scope(scope.as_ref());
-    }));
-    match () {
-        () if !is_valid => Err(BuildError::new(setting, BuildErrorKind::InvalidText)),
-        () if scopes.is_empty() => Err(BuildError::new(setting, BuildErrorKind::Empty)),
-        () if scopes.as_str().len() > MAX_CHALLENGE_PARAMETER => {
-            Err(BuildError::new(setting, BuildErrorKind::OutOfRange))
-        }
-        () => Ok(scopes),
-    }
+    let scopes = scopes_setting::read(setting, scopes)?;
+    if scopes.is_empty() { Err(BuildError::new(setting, BuildErrorKind::Empty)) } else { Ok(scopes) }
 }
 
 impl Rule for Scopes {
@@ -97,9 +86,15 @@ impl Rule for Scopes {
             if self.one_is_enough { self.needed.iter().any(has) } else { self.needed.iter().all(has) };
         if is_enough { Ok(()) } else { Err(RejectionKind::InsufficientScope) }
     }
+}
 
-    fn scopes(&self) -> ScopeSet {
-        self.wanted.without_offline_access()
+impl Demand for Scopes {
+    fn wanted(&self, protection: &Protection) -> ScopeSet {
+        match &self.wanted {
+            Some(wanted) => wanted.clone(),
+            None if self.one_is_enough => protection.named(&self.needed.iter().take(1).collect()),
+            None => protection.named(&self.needed),
+        }
     }
 }
 

@@ -14,7 +14,8 @@
 //!    does not exist: the client then opens a new one. The same goes for an id that is there twice, empty, cut, forged
 //!    or without a tag. The server sees `<id>`. A request that names none passes.
 //! 4. A token without a principal owns nothing: where the server opens a session for it, the client gets 403 instead.
-//!    Where the server names two ids, or one that is not visible ASCII, it gets 500, and the log an error.
+//!    The server keeps that session until its own time limit. Where it names two ids, or one that is not visible ASCII
+//!    of at most 1 024 characters, the client gets 500, and the log an error.
 //! 5. Where no [`AuthLayer`](crate::AuthLayer) is outside, everything is answered with 500, and at most once a minute
 //!    the log says so.
 //!

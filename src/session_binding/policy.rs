@@ -105,7 +105,9 @@ impl Policy {
             Ok(None) => return Ok(None),
             Ok(Some(id)) if is_id(id.as_bytes()) => id,
             Ok(Some(_)) | Err(Repeated) => {
-                return Err(Fault::Unbound("it is not one value of visible ASCII"));
+                return Err(Fault::Unbound(
+                    "it is not one value of visible ASCII of at most 1024 characters",
+                ));
             }
         };
         // To the letter what the client sent, also where its tag is by an earlier key.

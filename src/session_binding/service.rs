@@ -1,7 +1,6 @@
 //! `BoundSessions`: the service that lets a session be used by its owner alone.
 
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -10,7 +9,8 @@ use tower_service::Service;
 
 use super::future::BoundSessionsFuture;
 use super::policy::Policy;
-use crate::answer;
+use crate::answer_future;
+use crate::ready;
 use crate::response_body::ResponseBody;
 
 /// Lets a session be used by its owner alone. Made by [`SessionBinding`](super::SessionBinding).
@@ -39,17 +39,14 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        // `poll_ready` readied this instance of the inner service, not its clones. It is taken also for a request
-        // that will be rejected: dropped with it, it gives back the permit that it may hold.
-        let unready = self.inner.clone();
-        let mut inner = mem::replace(&mut self.inner, unready);
+        let mut inner = ready::take(&mut self.inner);
         match self.policy.admit(&mut request) {
             Ok(admission) => {
                 let policy = Arc::clone(&self.policy);
                 BoundSessionsFuture::serving(inner.call(request), admission, policy)
             }
             Err(mut response) => {
-                answer::close_if_unread(&mut response, request.version(), request.headers());
+                answer_future::close_if_unread(&mut response, request.version(), request.headers());
                 BoundSessionsFuture::rejected(*response)
             }
         }

@@ -16,6 +16,8 @@ const PURPOSE: &[u8] = b"tower-bearer mcp-session-id 1";
 const MIN_KEY: usize = 32;
 const LENGTH: usize = 32;
 const DIGITS: usize = 2 * LENGTH;
+/// Ids in use have 32 to 64 characters.
+const MAX_ID: usize = 1_024;
 
 /// Whose a session is.
 #[derive(Clone, Copy)]
@@ -93,6 +95,9 @@ impl Keys {
 
     /// The id as the inner service knows it, if the tag is the owner's.
     pub(super) fn open(&self, owner: Owner<'_>, sealed: &HeaderValue) -> Option<HeaderValue> {
+        if sealed.len() > MAX_ID + 1 + DIGITS {
+            return None;
+        }
         let (rest, tag) = sealed.as_bytes().split_last_chunk::<DIGITS>()?;
         let id = rest.strip_suffix(b".")?;
         let tag = decode(tag)?;
@@ -102,9 +107,10 @@ impl Keys {
     }
 }
 
-/// MCP 2025-06-18, Session Management: visible ASCII characters only.
+/// MCP 2025-06-18, Session Management: visible ASCII characters only. Whoever has no session must not let this server
+/// digest megabytes.
 pub(super) fn is_id(id: &[u8]) -> bool {
-    !id.is_empty() && id.iter().all(u8::is_ascii_graphic)
+    !id.is_empty() && id.len() <= MAX_ID && id.iter().all(u8::is_ascii_graphic)
 }
 
 fn digit(number: u8) -> u8 {

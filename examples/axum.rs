@@ -39,9 +39,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let admin = |token: &AccessToken| token.claim::<String>("role").as_deref() == Some("admin");
     let app = Router::new()
         .route("/", get(hello))
-        .route("/files", get(async || "a b c\n").layer(RequireScopes::all(["files:read"])?))
+        .route("/files", get(async || "a b c\n").route_layer(RequireScopes::all(["files:read"])?))
         .route("/files", delete(async |_: Scoped<Delete>| "deleted\n"))
-        .route("/admin", get(async || "the keys of the house\n").layer(RequireClaims::new(admin)))
+        .route("/admin", get(async || "the keys of the house\n").route_layer(RequireClaims::new(admin)))
         // Last, so that it is around all of them.
         .layer(auth);
 

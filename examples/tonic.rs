@@ -1,4 +1,5 @@
 //! A gRPC service behind the layer, and what its callers get with and without a token.
+//!
 //!     cargo run --example tonic --all-features
 //!
 //! It starts a provider and the server on loopback, makes four calls, prints what comes back, and ends.

@@ -27,6 +27,17 @@
 //! # Ok(app) }
 //! ```
 //!
+//! The same goes for `route_layer`, which does not see unknown paths. Several protected parts of one application, each
+//! with a resource, have one [`MetadataLayer`] around all of them:
+//!
+//! ```
+//! # use tower_bearer::metadata::MetadataLayer;
+//! # use tower_bearer::{AuthLayer, BuildError};
+//! # fn layer<V>(files: &AuthLayer<V>, mail: &AuthLayer<V>) -> Result<MetadataLayer, BuildError> {
+//! let metadata = MetadataLayer::new([files, mail].into_iter().filter_map(AuthLayer::metadata).cloned())?;
+//! # Ok(metadata) }
+//! ```
+//!
 //! | request | answer |
 //! |---|---|
 //! | `GET`, `HEAD` | 200 with the document, which anybody may read and keep for an hour |

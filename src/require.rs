@@ -13,8 +13,8 @@
 //!
 //! # let handler = async || "";
 //! let app: Router = Router::new()
-//!     .route("/files", get(handler).layer(RequireScopes::all(["files:read"])?))
-//!     .route("/reports", get(handler).layer(RequireClaims::new(|token| token.claim("tenant") == Some("acme".to_owned()))));
+//!     .route("/files", get(handler).route_layer(RequireScopes::all(["files:read"])?))
+//!     .route("/reports", get(handler).route_layer(RequireClaims::new(|token| token.claim("tenant") == Some("acme".to_owned()))));
 //! // .layer(auth) comes last, around all of them
 //! # Ok(()) }
 //! ```

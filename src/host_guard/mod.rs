@@ -18,6 +18,9 @@
 //! numbers or IPv6 in brackets, two lines, a list are all refused. `Forwarded` and `X-Forwarded-Host` are not read;
 //! behind a proxy, list the host that the proxy sends.
 //!
+//! rmcp's `StreamableHttpService` has a list of hosts of its own, of loopback names only, and answers 403 to all others:
+//! a public server sets `StreamableHttpServerConfig::with_allowed_hosts` too.
+//!
 //! # Example
 //!
 //! ```

@@ -25,6 +25,7 @@ use crate::response_body::ResponseBody;
 /// let metadata = MetadataService::new([a, b])?;
 /// # Ok(
 /// Router::new()
+///     .route_service("/.well-known/oauth-protected-resource", metadata.clone())
 ///     .route_service("/.well-known/oauth-protected-resource/{*resource}", metadata)
 /// # )}
 /// ```

@@ -21,8 +21,7 @@
 //!
 //! A request that the outer layer let through without a token is answered 401 here, but for a CORS preflight, which
 //! passes. Where nobody left a token, because no `AuthLayer` is outside, the answer is 500, and the log says what is
-//! missing. Challenges, the body
-//! hook and the hierarchy of scopes are those of the outer layer. In a handler,
+//! missing. Challenges, the body hook and the hierarchy of scopes are those of the outer layer. In a handler,
 //! [`AccessToken::require_scopes`](crate::AccessToken::require_scopes) demands scopes, and with the feature `axum`
 //! [`Scoped`](crate::extract::Scoped) does among its arguments.
 
@@ -77,7 +76,7 @@ trait Rule: Demand {
 impl<S> Require<S> {
     /// What to answer in place of the inner service, if anything.
     fn refuse<B>(&self, request: &mut Request<B>) -> Option<Response<Bytes>> {
-        let standard = Arc::<Protection>::default();
+        let standard = Protection::default();
         let form = |protection: &Protection| Form::of(protection, request.method(), request.headers());
         let extensions = request.extensions();
         let Some(token) = extensions.get::<AccessToken>() else {
@@ -92,7 +91,7 @@ impl<S> Require<S> {
             let is_preflight = mark.is_preflight && request.method() == Method::OPTIONS;
             return (!is_preflight).then(|| self.reject(kind, &mark.protection, &wanted, form));
         };
-        let protection = token.admitted().map_or(&standard, |admitted| &admitted.protection);
+        let protection = token.admitted().map_or(&standard, |admitted| &*admitted.protection);
         match caught_now(|| self.rule.check(token)) {
             Some(Ok(())) => {
                 let demand: Arc<dyn Demand> = Arc::<dyn Rule>::clone(&self.rule);

@@ -134,7 +134,7 @@ impl TokenVerifier for Waits {
     }
 }
 
-/// One runtime per core without timers: every request provokes, unwinds and prints a panic of tokio.
+/// One runtime per core without timers: whether there is one is found out once for each, by a panic of tokio.
 #[test]
 fn two_runtimes_without_timers_do_not_panic_for_every_request() {
     static PANICS: AtomicUsize = AtomicUsize::new(0);
@@ -195,7 +195,7 @@ async fn the_hook_is_called_once_for_one_rejection() {
     assert_eq!(calls.load(Ordering::SeqCst), 1);
 }
 
-/// The layer says `Connection: close` for an unread body of a request for metadata; the other two ways to serve them do not.
+/// All three ways to serve them.
 #[tokio::test]
 async fn metadata_that_leave_a_body_unread_say_that_the_connection_ends() {
     let auth = mcp_auth();
@@ -215,7 +215,7 @@ async fn metadata_that_leave_a_body_unread_say_that_the_connection_ends() {
     );
 }
 
-/// A layer between the two that obeys `X-HTTP-Method-Override` turns a preflight into a deletion.
+/// A layer between the two that obeys `X-HTTP-Method-Override` makes a deletion of a preflight.
 #[tokio::test]
 async fn a_preflight_that_became_another_method_does_not_pass_a_route_that_requires_scopes() {
     let called = Arc::new(AtomicUsize::new(0));
@@ -240,7 +240,7 @@ async fn a_preflight_that_became_another_method_does_not_pass_a_route_that_requi
     assert_eq!((response.status().as_u16(), called.load(Ordering::SeqCst)), (401, 0));
 }
 
-/// hyper adds `keep-alive` to what the layer says, since the answer is not marked as one of HTTP/1.0.
+/// hyper adds `keep-alive` to answers that are not marked as those of HTTP/1.0.
 #[tokio::test]
 async fn an_old_client_is_not_told_both_that_the_connection_ends_and_that_it_stays() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -257,7 +257,6 @@ async fn an_old_client_is_not_told_both_that_the_connection_ends_and_that_it_sta
     assert!(text.to_ascii_lowercase().contains("connection: close\r\n"), "{text}");
 }
 
-/// "Polled again after it was ready … it stays pending": true of the other states.
 #[tokio::test]
 async fn a_held_answer_that_is_polled_again_stays_pending() {
     let handler = tower::service_fn(async |_: Request<()>| {
@@ -293,8 +292,7 @@ async fn a_handler_without_a_layer_is_a_fault_of_the_server() {
     assert_eq!((response.status().as_u16(), logs.count(Level::ERROR)), (500, 1));
 }
 
-/// "The handler has to stop with the rejection; the layer then answers 403 in place of the handler": a service of tower
-/// stops by its error.
+/// A service of tower stops by its error.
 #[tokio::test]
 async fn a_service_that_stops_with_the_rejection_is_answered_for() {
     let service = mcp_auth().layer(tower::service_fn(async |request: Request<()>| {

@@ -73,7 +73,6 @@ pub struct Claims<T>(pub T);
 ///     const ALL: &'static [&'static str] = &["files: read"];
 /// }
 ///
-/// fn handler(token: Scoped<Typo>) {}
 /// let app: axum::Router = axum::Router::new().route("/", axum::routing::get(async |_: Scoped<Typo>| ()));
 /// ```
 #[derive(Debug)]

@@ -129,6 +129,53 @@ fn parameter(answer: &Answer, name: &str) -> Option<String> {
 // Scopes of a route.
 
 #[tokio::test]
+async fn clients_are_told_scopes_by_the_names_that_the_provider_asks_for() {
+    let auth = layer("read", |auth| {
+        auth.required_scopes(["read"]).challenge_scope_names(|scope| format!("api://x/{scope}"))
+    });
+    let missing = answer(&auth, &claims_rule(), bare()).await.0;
+    assert_eq!(parameter(&missing, "scope").as_deref(), Some("api://x/read"));
+    // Of a layer of the route, unless that has names of its own.
+    let route = RequireScopes::all(["write", "share"]).unwrap();
+    let (lacking, calls) = answer(&auth, &route, good()).await;
+    assert_lacking(&lacking, "api://x/read api://x/write api://x/share");
+    assert_eq!(calls, 0);
+    assert_lacking(
+        &answer(&auth, &RequireScopes::any(["write", "share"]).unwrap(), good()).await.0,
+        "api://x/read api://x/write",
+    );
+    let own = RequireScopes::all(["write"]).unwrap().challenge_scopes(["urn:write"]).unwrap();
+    assert_lacking(&answer(&auth, &own, good()).await.0, "api://x/read urn:write");
+    // Of a handler, behind a route whose scopes the token has.
+    let handler = tower::service_fn(async |request: Request<Untouchable>| {
+        let token: &AccessToken = request.extensions().get().unwrap();
+        let refused = token.require_scopes(["share"]).unwrap_err();
+        assert!(
+            refused.challenge().unwrap().to_str().unwrap().contains("scope=\"api://x/read api://x/share\"")
+        );
+        Ok::<_, Infallible>(Response::new(String::new()))
+    });
+    let route = RequireScopes::all(["read"]).unwrap().layer(handler);
+    assert_lacking(&send(auth.layer(route), good()).await, "api://x/read api://x/share");
+}
+
+#[tokio::test]
+async fn a_log_in_that_is_too_weak_is_told_the_scopes_of_the_way_there_too() {
+    let step_up = RequireAuthentication::builder().acr_values(["mfa"]).build().unwrap();
+    let route = RequireScopes::all(["files:share"]).unwrap().layer(step_up.layer(Handler::default()));
+    let answer = send(auth("files:read files:share").layer(route), good()).await;
+    assert_eq!(answer.kind(), Some(RejectionKind::InsufficientAuthentication));
+    assert_eq!(parameter(&answer, "scope").as_deref(), Some("files:read files:share"));
+}
+
+#[test]
+fn a_name_for_a_required_scope_that_is_none_is_refused() {
+    let auth = AuthLayer::builder(knows_good("")).required_scopes(["read"]);
+    let error = auth.challenge_scope_names(|scope| format!("{scope} it")).build().unwrap_err();
+    assert_eq!((error.setting(), error.kind()), ("challenge_scope_names", BuildErrorKind::InvalidText));
+}
+
+#[tokio::test]
 async fn a_route_needs_all_of_its_scopes_and_a_challenge_names_them_with_those_of_the_layer() {
     let route = RequireScopes::all(["files:write", "files:share"]).unwrap();
     for (scopes, is_enough) in [

@@ -107,7 +107,8 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
     /// # }
     /// ```
     ///
-    /// What the closure makes and is no scope is left out. Default: under their own names.
+    /// Of the required scopes, [`build`](Self::build) asks for the names, and refuses what is no scope; of others, such a
+    /// name is left out. Default: under their own names.
     pub fn challenge_scope_names(mut self, name_of: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         self.name_of_scope = Some(Box::new(name_of));
         self
@@ -217,6 +218,8 @@ impl<V: TokenVerifier> AuthLayerBuilder<V> {
     /// | 3, invalid argument | 400 |
     /// | 14, unavailable | 503 |
     /// | 13, internal | 500, if the hook of `rejection_body` panics |
+    ///
+    /// Scopes that a handler [demands](crate::AccessToken::require_scopes) in vain are answered in this way too.
     ///
     /// A caller that sends `grpc-timeout` waits for a verification no longer than that, or than the
     /// [`timeout`](Self::timeout) of the layer if that is shorter; then it is unavailable. A malformed one is ignored. It

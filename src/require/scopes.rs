@@ -14,8 +14,8 @@ use crate::scopes_setting;
 /// A layer that lets only tokens with certain scopes pass: for single routes, inside of an
 /// [`AuthLayer`](crate::AuthLayer). Clones are cheap.
 ///
-/// Everybody else is answered 403 `insufficient_scope`. The challenge names these scopes and those that the outer
-/// layer requires, since clients that ask for what they are told, and for nothing else, must not lose the others.
+/// Everybody else is answered 403 `insufficient_scope`. The challenge names these scopes and all that the layers outside
+/// demand, since clients that ask for what they are told, and for nothing else, must not lose the others.
 ///
 /// [The module](crate::require) has an example.
 #[derive(Clone, Debug)]
@@ -57,7 +57,9 @@ impl RequireScopes {
 
     /// The scopes as clients have to ask for them, where they come back under other names in the token.
     ///
-    /// Default: of `all` all, of `any` the first.
+    /// Default: of `all` all, of `any` the first, under the names that
+    /// [`challenge_scope_names`](crate::middleware::AuthLayerBuilder::challenge_scope_names) of the outer layer gives
+    /// them.
     ///
     /// # Errors
     ///

@@ -13,6 +13,9 @@ impl AccessToken {
     /// The token of the request whose head this is: for handlers that do not get the request itself, such as the tools
     /// of an MCP server.
     ///
+    /// Whoever came without a token can only be answered 401 before the handler runs: an MCP client that should log in
+    /// needs a layer that is not [`optional`](crate::middleware::AuthLayerBuilder::optional).
+    ///
     /// # Errors
     ///
     /// - the request came without a token, or no layer is around the service:

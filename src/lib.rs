@@ -118,6 +118,7 @@ pub mod host_guard;
 pub mod jwks;
 pub mod metadata;
 pub mod middleware;
+pub mod providers;
 pub mod require;
 pub mod scope;
 pub mod secret;

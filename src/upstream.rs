@@ -31,16 +31,21 @@ pub(crate) struct Settings {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) timeout: Duration,
     pub(crate) max_calls: usize,
+    // What was wrong with the parameters of a provider.
+    pub(crate) fault: Option<BuildError>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { client: None, clock: SystemClock::shared(), timeout: TIMEOUT, max_calls: CALLS }
+        Self { client: None, clock: SystemClock::shared(), timeout: TIMEOUT, max_calls: CALLS, fault: None }
     }
 }
 
 impl Settings {
     pub(crate) fn build(&self) -> Result<Upstream, BuildError> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
         if self.timeout < MIN_TIMEOUT || self.timeout > MAX_TIMEOUT {
             return Err(BuildError::new("timeout", BuildErrorKind::OutOfRange));
         }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom.
-const LEVELS: [&[&str]; 10] = [
+const LEVELS: [&[&str]; 11] = [
     &[
         "algorithm",
         "caught",
@@ -32,11 +32,12 @@ const LEVELS: [&[&str]; 10] = [
     &["address", "answer", "jwks", "passed"],
     &["verifier"],
     &["cache", "extract", "host_guard", "middleware", "require", "session_binding"],
+    &["providers"],
     &["testing"],
 ];
 
 /// What a file of a folder may use of its folder, besides the words of the folder itself.
-const INSIDE: [(&str, &[&str]); 93] = [
+const INSIDE: [(&str, &[&str]); 97] = [
     ("cache/bounds", &["digest"]),
     ("cache/cached", &["core", "counters", "digest", "entry", "flights", "handle", "limit", "memory"]),
     ("cache/core", &["bounds", "counters", "digest", "entry", "flights", "limit", "memory"]),
@@ -103,8 +104,9 @@ const INSIDE: [(&str, &[&str]); 93] = [
     ("verifier/boxed", &[]),
     ("verifier/by_issuer", &["claims", "jws"]),
     ("verifier/by_prefix", &[]),
-    ("verifier/claims", &[]),
+    ("verifier/claims", &["issuers", "pointer", "required_claims"]),
     ("verifier/client_authentication", &["assertion", "parties"]),
+    ("verifier/expected_claims", &["claims", "issuers", "parties", "pointer", "required_claims"]),
     (
         "verifier/github",
         &[
@@ -133,21 +135,24 @@ const INSIDE: [(&str, &[&str]); 93] = [
     ("verifier/introspection_answer", &["claims"]),
     (
         "verifier/introspection_builder",
-        &["claims", "client_authentication", "introspection", "parties", "signed_answer"],
+        &["client_authentication", "expected_claims", "introspection", "signed_answer"],
     ),
+    ("verifier/issuers", &[]),
     ("verifier/jws", &[]),
     ("verifier/jwt", &["claims", "jws"]),
-    ("verifier/jwt_builder", &["claims", "jwt", "parties"]),
+    ("verifier/jwt_builder", &["expected_claims", "issuers", "jwt"]),
     ("verifier/map_claims", &[]),
     ("verifier/or", &[]),
     ("verifier/parties", &[]),
+    ("verifier/pointer", &[]),
     ("verifier/profile", &["answered_claims"]),
+    ("verifier/required_claims", &["parties"]),
     ("verifier/signed_answer", &["claims", "jws"]),
     ("verifier/static_tokens", &[]),
     ("verifier/timeout", &[]),
     ("verifier/tokeninfo", &["parties", "profile"]),
     ("verifier/userinfo", &["profile"]),
-    ("verifier/userinfo_builder", &["parties", "profile", "userinfo"]),
+    ("verifier/userinfo_builder", &["parties", "pointer", "profile", "userinfo"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -19,6 +19,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::issuers::Issuers;
+use super::pointer::Pointer;
+use super::required_claims::RequiredClaims;
 use crate::access_token::{AccessToken, AccessTokenBuilder};
 use crate::error::VerifyErrorKind::{self, Audience, Claim, Expired, Issuer, NotYetValid};
 use crate::json::{Object, Value};
@@ -50,6 +53,10 @@ const OTHER_CLASSES: [&str; 19] = [
     "userinfo",
     "verify_email",
 ];
+/// Where a token names the client to which it was issued ([RFC 9068 §2.2]; `azp` is OpenID Connect's).
+///
+/// [RFC 9068 §2.2]: https://www.rfc-editor.org/rfc/rfc9068#section-2.2
+const CLIENT_CLAIMS: [&str; 2] = ["client_id", "azp"];
 /// What providers that name the use of a token call that of an access token.
 const ACCESS_USES: [&str; 2] = ["access", "access_token"];
 /// Where they say so.
@@ -58,17 +65,28 @@ const CLASS_CLAIMS: [&str; 4] = ["token_type", "typ", "type", "use"];
 /// What a verifier asks of the claims.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
-    /// None: any.
-    pub(crate) issuer: Option<Arc<str>>,
+    pub(crate) issuers: Issuers,
     /// Who says nothing is taken for the issuer.
     pub(crate) issuer_may_be_missing: bool,
     /// Empty: any.
     pub(crate) audiences: Vec<Box<str>>,
+    pub(crate) unnamed_audience: UnnamedAudience,
+    /// Further claims that name the client.
+    pub(crate) client_claims: Vec<String>,
     pub(crate) leeway: Duration,
     pub(crate) expiry_required: bool,
-    pub(crate) required: Vec<Box<str>>,
+    pub(crate) required: RequiredClaims,
+    /// Further places of scopes.
+    pub(crate) scope_places: Vec<Pointer>,
     pub(crate) max_token_age: Option<Duration>,
     pub(crate) id_tokens_refused: bool,
+}
+
+/// For whom a token is that does not say it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum UnnamedAudience {
+    Client,
+    Nobody,
 }
 
 /// Claims that passed every check. Only the signature is missing.
@@ -79,8 +97,9 @@ pub(crate) struct Checked<'a> {
     token_id: Option<Cow<'a, str>>,
     issuer: Option<Cow<'a, str>>,
     audiences: Option<Value<'a>>,
-    // Checked for its type alone; a set is made of it when the signature has been found good.
+    // Checked for their type alone; a set is made of them when the signature has been found good.
     scopes: Option<Value<'a>>,
+    further_scopes: Vec<Value<'a>>,
     dates: Dates,
 }
 
@@ -106,6 +125,23 @@ impl Checked<'_> {
 }
 
 impl Rules {
+    /// Rules that no token passes before there are issuers and audiences.
+    pub(crate) fn strict(leeway: Duration) -> Self {
+        Self {
+            issuers: Issuers::Named { own: Arc::from(""), aliases: Vec::new() },
+            issuer_may_be_missing: false,
+            audiences: vec![Box::from("")],
+            unnamed_audience: UnnamedAudience::Nobody,
+            client_claims: Vec::new(),
+            leeway,
+            expiry_required: true,
+            required: RequiredClaims::default(),
+            scope_places: Vec::new(),
+            max_token_age: None,
+            id_tokens_refused: true,
+        }
+    }
+
     /// Reads and checks the claims.
     #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
     pub(crate) fn check<'a>(
@@ -125,34 +161,48 @@ impl Rules {
     ) -> Result<Checked<'a>, VerifyErrorKind> {
         let issuer = text(claims, "iss").map_err(|_| Issuer)?;
         let unnamed = issuer.is_none() && self.issuer_may_be_missing;
-        if self.issuer.is_some() && self.issuer.as_deref() != issuer.as_deref() && !unnamed {
+        if !self.issuers.accept(issuer.as_deref(), claims) && !unnamed {
             return Err(Issuer);
         }
         let audiences = self.audiences(claims)?;
         let dates = self.dates(claims, now)?;
         self.check_class(claims)?;
-        if !self.required.iter().all(|name| claims.get(name).is_some_and(|value| value.text() != "null")) {
+        if !self.required.are_met(claims) {
             return Err(Claim);
         }
-        let client = text(claims, "client_id")?;
-        let party = text(claims, "azp")?;
         Ok(Checked {
             subject: text(claims, "sub")?,
-            client: client.or(party),
+            client: self.client(claims)?,
             token_id: text(claims, "jti")?,
             issuer,
             audiences,
             scopes: scope_claim(claims)?,
+            further_scopes: self.further_scopes(claims)?,
             dates,
         })
+    }
+
+    /// The first claim that names the client. The others have to be readable too.
+    fn client<'a>(&self, claims: &Object<'a>) -> Result<Option<Cow<'a, str>>, VerifyErrorKind> {
+        let names = CLIENT_CLAIMS.into_iter().chain(self.client_claims.iter().map(String::as_str));
+        names.map(|name| text(claims, name)).try_fold(None, |found, own| Ok(found.or(own?)))
     }
 
     /// RFC 7519 §4.1.3: reject if we are not named. An audience that is not a string makes all of them doubtful.
     fn audiences<'a>(&self, claims: &Object<'a>) -> Result<Option<Value<'a>>, VerifyErrorKind> {
         let (audiences, mut named) = (claims.get("aud"), self.audiences.is_empty());
-        let look = |audience: Cow<'_, str>| named |= self.audiences.iter().any(|own| **own == *audience);
-        let readable = audiences.is_none() || audiences.and_then(|value| value.each_string(look)).is_some();
+        let mut look = |audience: Cow<'_, str>| named |= self.audiences.iter().any(|own| **own == *audience);
+        let readable = audiences.is_none_or(|value| value.each_string(&mut look).is_some());
+        if self.unnamed_audience == UnnamedAudience::Client && audiences.is_none() {
+            let client = CLIENT_CLAIMS.into_iter().find_map(|name| claims.get(name));
+            client.and_then(Value::string).into_iter().for_each(look);
+        }
         if readable && named { Ok(audiences) } else { Err(Audience) }
+    }
+
+    fn further_scopes<'a>(&self, claims: &Object<'a>) -> Result<Vec<Value<'a>>, VerifyErrorKind> {
+        let found = self.scope_places.iter().filter_map(|place| place.find(claims));
+        found.map(|value| if value.is_strings() { Ok(value) } else { Err(Claim) }).collect()
     }
 
     fn dates(&self, claims: &Object<'_>, now: SystemTime) -> Result<Dates, VerifyErrorKind> {
@@ -203,12 +253,10 @@ impl Rules {
     pub(crate) fn vouch(&self, checked: Checked<'_>) -> AccessTokenBuilder {
         let mut token = AccessToken::verified()
             .audiences(strings(checked.audiences))
-            .scopes(scopes(checked.scopes))
+            .scopes(all_scopes(checked.scopes, checked.further_scopes))
             .leeway(self.leeway);
-        // Shared with the configuration where it can be: one allocation less for each token.
-        if let Some(issuer) = self.issuer.clone().or_else(|| checked.issuer.map(Arc::from)) {
-            token = token.issuer(issuer);
-        }
+        token =
+            self.issuers.name(checked.issuer).into_iter().fold(token, |token, issuer| token.issuer(issuer));
         token = checked.subject.into_iter().fold(token, |token, subject| token.subject(subject));
         token = checked.client.into_iter().fold(token, |token, client| token.client(client));
         token = checked.token_id.into_iter().fold(token, |token, id| token.token_id(id));
@@ -261,6 +309,15 @@ fn scope_claim<'a>(claims: &Object<'a>) -> Result<Option<Value<'a>>, VerifyError
 fn scopes(value: Option<Value<'_>>) -> ScopeSet {
     let list = value.and_then(Value::string).map(|list| ScopeSet::parse(&list));
     list.unwrap_or_else(|| strings(value).into_iter().collect())
+}
+
+/// All scopes of several places.
+fn all_scopes(first: Option<Value<'_>>, further: Vec<Value<'_>>) -> ScopeSet {
+    if further.is_empty() {
+        return scopes(first);
+    }
+    let sets: Vec<_> = first.into_iter().chain(further).map(|value| scopes(Some(value))).collect();
+    sets.iter().flat_map(ScopeSet::iter).collect()
 }
 
 #[cfg(test)]

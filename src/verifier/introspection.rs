@@ -185,7 +185,7 @@ impl TokenVerifier for IntrospectionVerifier {
     }
 
     fn issuers(&self) -> Vec<Arc<str>> {
-        self.inner.rules.issuer.iter().cloned().collect()
+        self.inner.rules.issuers.own().into_iter().cloned().collect()
     }
 }
 
@@ -200,7 +200,7 @@ fn is_jwt(token: &[u8]) -> bool {
 impl fmt::Debug for IntrospectionVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IntrospectionVerifier")
-            .field("issuer", &self.inner.rules.issuer)
+            .field("issuer", &self.inner.rules.issuers.own())
             .field("audiences", &self.inner.rules.audiences)
             .finish_non_exhaustive()
     }

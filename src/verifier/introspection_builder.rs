@@ -4,10 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::claims::Rules;
 use super::client_authentication::Credentials;
+use super::expected_claims::{ExpectedClaims, claims_setters};
 use super::introspection::{Inner, IntrospectionVerifier};
-use super::parties;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 use super::signed_answer::SignedAnswers;
 use crate::address::Address;
@@ -21,9 +20,6 @@ use crate::jwks::{KeyFetcher, RemoteJwks};
 use crate::secret::Secret;
 use crate::upstream::{Settings, Upstream, upstream_setters};
 
-const LEEWAY: Duration = Duration::from_secs(60);
-const MAX_LEEWAY: Duration = Duration::from_secs(300);
-
 /// Sets up an [`IntrospectionVerifier`]. Made by [`IntrospectionVerifier::builder`].
 ///
 /// One of [`client_secret_basic`](Self::client_secret_basic), [`client_secret_post`](Self::client_secret_post),
@@ -32,11 +28,7 @@ const MAX_LEEWAY: Duration = Duration::from_secs(300);
 #[derive(Clone)]
 #[must_use = "the verifier is made by `build`"]
 pub struct IntrospectionVerifierBuilder {
-    issuer: Option<String>,
-    audiences: Vec<String>,
-    any_audience: bool,
-    // All but issuer and audiences, which are checked when it is built.
-    rules: Rules,
+    expected: ExpectedClaims,
     endpoint: Option<String>,
     credentials: Vec<Credentials>,
     assertion_audience: Option<String>,
@@ -56,19 +48,7 @@ impl IntrospectionVerifier {
     /// at the provider.
     pub fn builder(issuer: impl Into<String>, audience: impl Into<String>) -> IntrospectionVerifierBuilder {
         IntrospectionVerifierBuilder {
-            issuer: Some(issuer.into()),
-            audiences: vec![audience.into()],
-            any_audience: false,
-            rules: Rules {
-                issuer: None,
-                issuer_may_be_missing: false,
-                audiences: Vec::new(),
-                leeway: LEEWAY,
-                expiry_required: true,
-                required: Vec::new(),
-                max_token_age: None,
-                id_tokens_refused: true,
-            },
+            expected: ExpectedClaims::new(issuer.into(), audience.into()),
             endpoint: None,
             credentials: Vec::new(),
             assertion_audience: None,
@@ -83,6 +63,7 @@ impl IntrospectionVerifier {
 }
 
 upstream_setters!(IntrospectionVerifierBuilder);
+claims_setters!(IntrospectionVerifierBuilder);
 
 impl IntrospectionVerifierBuilder {
     /// Asks at an address instead of discovering it.
@@ -150,27 +131,10 @@ impl IntrospectionVerifierBuilder {
         self
     }
 
-    /// Accepts tokens for another audience too.
-    pub fn add_audience(mut self, audience: impl Into<String>) -> Self {
-        self.audiences.push(audience.into());
-        self
-    }
-
-    /// Accepts tokens for any audience, and tokens that name none. Excludes [`add_audience`](Self::add_audience).
-    ///
-    /// # Security
-    ///
-    /// A token that the issuer made for any other service then opens this one. Only for an issuer that serves nobody
-    /// else, or whose endpoint answers `active` to this client for its own tokens alone.
-    pub fn insecure_allow_any_audience(mut self) -> Self {
-        self.any_audience = true;
-        self
-    }
-
     /// Accepts answers without `iss`, as those of the configured issuer: many endpoints serve one issuer and do not
     /// name it. One that names another is still a rejection.
     pub fn allow_missing_issuer(mut self) -> Self {
-        self.rules.issuer_may_be_missing = true;
+        self.expected.rules.issuer_may_be_missing = true;
         self
     }
 
@@ -180,17 +144,7 @@ impl IntrospectionVerifierBuilder {
     ///
     /// Subjects of different issuers are confused where the answers do not name them.
     pub fn insecure_allow_any_issuer(mut self) -> Self {
-        self.issuer = None;
-        self
-    }
-
-    /// Accepts answers without `exp`. One that is there still counts.
-    ///
-    /// # Security
-    ///
-    /// The token then ends when the provider says so, which a cache learns at the end of its time to live.
-    pub fn insecure_allow_missing_expiry(mut self) -> Self {
-        self.rules.expiry_required = false;
+        self.expected.issuer = None;
         self
     }
 
@@ -207,12 +161,6 @@ impl IntrospectionVerifierBuilder {
     /// Default: every token is asked about.
     pub fn opaque_tokens_only(mut self) -> Self {
         self.opaque_only = true;
-        self
-    }
-
-    /// How far the clocks of the provider and of this server may differ. Default: 60 seconds. At most 300 seconds.
-    pub fn leeway(mut self, leeway: Duration) -> Self {
-        self.rules.leeway = leeway;
         self
     }
 
@@ -233,36 +181,40 @@ impl IntrospectionVerifierBuilder {
     pub fn build(self) -> Result<IntrospectionVerifier, BuildError> {
         let upstream = self.upstream.build()?;
         let discovered = self.endpoint.is_none() || self.discovers_keys();
-        let issuer = self.issuer.as_ref().map(|issuer| parties::issuer(issuer, discovered)).transpose()?;
-        let audiences = parties::expected_audiences(&self.audiences, self.any_audience)?;
-        if self.rules.leeway > MAX_LEEWAY {
-            return Err(BuildError::new("leeway", BuildErrorKind::OutOfRange));
-        }
+        let rules = self.expected.check(discovered)?;
+        let issuer = rules.issuers.own();
         if issuer.is_none() && self.endpoint.is_none() {
             return Err(BuildError::new("endpoint", BuildErrorKind::Missing));
         }
         let address = match &self.endpoint {
             Some(url) => Address::Configured(endpoint::check("endpoint", url)?),
             None => Address::discovered(
-                discovery(issuer.as_ref(), &upstream, upstream.timeout)?,
+                discovery(issuer, &upstream, upstream.timeout)?,
                 "introspection_endpoint",
                 Arc::clone(&upstream.clock),
             ),
         };
         let credentials = self.checked_credentials()?;
-        let audience = self.assertion_audience.as_ref().or(self.issuer.as_ref()).or(self.endpoint.as_ref());
+        let audience =
+            self.assertion_audience.as_ref().or(self.expected.issuer.as_ref()).or(self.endpoint.as_ref());
         let audience = audience.map_or("", String::as_str);
         let authentication = credentials.build(audience, self.assertion_key_id.as_deref())?;
         Ok(IntrospectionVerifier::new(Inner {
             address,
             authentication,
             #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-            signed: self.signed(credentials, issuer.as_ref(), &upstream)?,
-            rules: Rules { issuer, audiences, ..self.rules },
+            signed: self.signed(credentials, issuer, &upstream)?,
+            rules,
             upstream,
             username_as_subject: self.username_as_subject,
             opaque_only: self.opaque_only,
         }))
+    }
+
+    /// Does not build if there is a fault.
+    pub(crate) fn fault(mut self, fault: Option<BuildError>) -> Self {
+        self.upstream.fault = fault;
+        self
     }
 
     #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
@@ -318,7 +270,7 @@ impl IntrospectionVerifierBuilder {
         let uri = keys.check()?;
         let source = discovery(issuer, upstream, keys.timeout)?;
         let keys = KeyFetcher::new(source.clone(), keys.clone(), uri, Arc::clone(&upstream.clock));
-        Ok(Some(SignedAnswers { issuer: source.issuer, audience, leeway: self.rules.leeway, keys }))
+        Ok(Some(SignedAnswers { issuer: source.issuer, audience, leeway: self.expected.rules.leeway, keys }))
     }
 }
 
@@ -335,8 +287,8 @@ fn discovery(
 impl fmt::Debug for IntrospectionVerifierBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IntrospectionVerifierBuilder")
-            .field("issuer", &self.issuer)
-            .field("audiences", &self.audiences)
+            .field("issuer", &self.expected.issuer)
+            .field("audiences", &self.expected.audiences)
             .finish_non_exhaustive()
     }
 }

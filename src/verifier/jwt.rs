@@ -155,8 +155,10 @@ impl TokenVerifier for JwtVerifier {
 
     fn recognises(&self, token: &BearerToken) -> bool {
         let Ok(jws) = Jws::parse_jwt(token.as_bytes()) else { return false };
-        let Some(own) = &self.inner.rules.issuer else { return true };
-        jws.payload().is_ok_and(|payload| claims::issuer(&payload).as_deref() == Some(&**own))
+        let issuers = &self.inner.rules.issuers;
+        // Where anybody will do, nobody is looked for.
+        issuers.may_be(None)
+            || jws.payload().is_ok_and(|payload| issuers.may_be(claims::issuer(&payload).as_deref()))
     }
 
     async fn revalidate(&self, token: &BearerToken, _last: &AccessToken) -> Verdict {
@@ -168,14 +170,14 @@ impl TokenVerifier for JwtVerifier {
     }
 
     fn issuers(&self) -> Vec<Arc<str>> {
-        self.inner.rules.issuer.iter().cloned().collect()
+        self.inner.rules.issuers.own().into_iter().cloned().collect()
     }
 }
 
 impl fmt::Debug for JwtVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JwtVerifier")
-            .field("issuer", &self.inner.rules.issuer)
+            .field("issuer", &self.inner.rules.issuers.own())
             .field("audiences", &self.inner.rules.audiences)
             .field("algorithms", &self.inner.algorithms)
             .finish_non_exhaustive()

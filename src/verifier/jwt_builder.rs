@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::claims::Rules;
+use super::expected_claims::{ExpectedClaims, claims_setters};
+use super::issuers::TenantIssuer;
 use super::jwt::{Inner, JwtVerifier, TokenTypes};
-use super::parties;
 use crate::algorithm::Algorithm;
 use crate::client::{self, HttpClient};
 use crate::clock::{Clock, SystemClock};
@@ -15,8 +15,6 @@ use crate::error::{BuildError, BuildErrorKind};
 use crate::jwks::{IssuerKeys, KeyFetcher, KeySource, RemoteJwks};
 use crate::secret::Secret;
 
-const LEEWAY: Duration = Duration::from_secs(60);
-const MAX_LEEWAY: Duration = Duration::from_secs(300);
 const MAX_TOKEN_AGE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// RFC 9068 §2.2.
 const RFC9068_CLAIMS: [&str; 7] = ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"];
@@ -29,19 +27,16 @@ const RFC9068_CLAIMS: [&str; 7] = ["iss", "exp", "aud", "sub", "client_id", "iat
 #[derive(Clone)]
 #[must_use = "the verifier is made by `build`"]
 pub struct JwtVerifierBuilder {
-    issuer: Option<String>,
-    audiences: Vec<String>,
-    any_audience: bool,
+    expected: ExpectedClaims,
     sources: Vec<(&'static str, KeySource)>,
+    // Where keys are unless another source is named.
+    usual_keys: RemoteJwks,
     algorithms: Option<Vec<Algorithm>>,
     types: TokenTypes,
-    leeway: Duration,
-    expiry_required: bool,
-    required: Vec<String>,
-    max_token_age: Option<Duration>,
-    id_tokens_refused: bool,
     clock: Arc<dyn Clock>,
     client: Option<Arc<dyn HttpClient>>,
+    // What was wrong with the parameters of a provider.
+    fault: Option<BuildError>,
 }
 
 impl JwtVerifier {
@@ -54,43 +49,20 @@ impl JwtVerifier {
     }
 }
 
+claims_setters!(JwtVerifierBuilder);
+
 impl JwtVerifierBuilder {
     fn new(issuer: String, audience: String) -> Self {
         Self {
-            issuer: Some(issuer),
-            audiences: vec![audience],
-            any_audience: false,
+            expected: ExpectedClaims::new(issuer, audience),
             sources: Vec::new(),
+            usual_keys: RemoteJwks::discovered(),
             algorithms: None,
             types: TokenTypes::Usual,
-            leeway: LEEWAY,
-            expiry_required: true,
-            required: Vec::new(),
-            max_token_age: None,
-            id_tokens_refused: true,
             clock: SystemClock::shared(),
             client: None,
+            fault: None,
         }
-    }
-
-    /// Accepts tokens for another audience too.
-    pub fn add_audience(mut self, audience: impl Into<String>) -> Self {
-        self.audiences.push(audience.into());
-        self
-    }
-
-    /// Accepts tokens for any audience, and tokens that name none. Excludes [`add_audience`](Self::add_audience).
-    ///
-    /// # Security
-    ///
-    /// A token that the issuer made for any other service, or for a client that the user was tricked into using, then
-    /// opens this one ([RFC 9068 §4](https://www.rfc-editor.org/rfc/rfc9068#section-4)). Only for an issuer that
-    /// serves nobody else. If its tokens name the client instead, compare [`AccessToken::client`] in the handler.
-    ///
-    /// [`AccessToken::client`]: crate::AccessToken::client
-    pub fn insecure_allow_any_audience(mut self) -> Self {
-        self.any_audience = true;
-        self
     }
 
     /// Accepts tokens of any issuer that are signed with the configured key. Needs keys that are not discovered.
@@ -99,7 +71,7 @@ impl JwtVerifierBuilder {
     ///
     /// Whoever signs with the same key speaks for every issuer, and subjects of different issuers are confused.
     pub fn insecure_allow_any_issuer(mut self) -> Self {
-        self.issuer = None;
+        self.expected.issuer = None;
         self
     }
 
@@ -112,17 +84,7 @@ impl JwtVerifierBuilder {
     /// An ID token tells a client who logged in; it was never meant to open an API. With this, one that names this
     /// audience does.
     pub fn insecure_allow_id_tokens(mut self) -> Self {
-        self.id_tokens_refused = false;
-        self
-    }
-
-    /// Accepts tokens without `exp`. One that is there still counts.
-    ///
-    /// # Security
-    ///
-    /// A token that leaks then works until the key is withdrawn.
-    pub fn insecure_allow_missing_expiry(mut self) -> Self {
-        self.expiry_required = false;
+        self.expected.rules.id_tokens_refused = false;
         self
     }
 
@@ -187,24 +149,12 @@ impl JwtVerifierBuilder {
         self
     }
 
-    /// How far the clocks of the issuer and of this server may differ. Default: 60 seconds. At most 300 seconds.
-    pub fn leeway(mut self, leeway: Duration) -> Self {
-        self.leeway = leeway;
-        self
-    }
-
-    /// Claims that have to be there, besides those that always have to.
-    pub fn required_claims<C: Into<String>>(mut self, names: impl IntoIterator<Item = C>) -> Self {
-        self.required = names.into_iter().map(Into::into).collect();
-        self
-    }
-
     /// Refuses tokens that were issued longer ago, whatever their expiry; `iat` is then required. The access token says
     /// of its end what comes first, so that no cache remembers it for longer.
     ///
     /// Default: no limit. From 1 second to 366 days.
     pub fn max_token_age(mut self, age: Duration) -> Self {
-        self.max_token_age = Some(age);
+        self.expected.rules.max_token_age = Some(age);
         self
     }
 
@@ -241,47 +191,48 @@ impl JwtVerifierBuilder {
     ///   [`SymmetricAlgorithm`](BuildErrorKind::SymmetricAlgorithm)
     /// - a duration: [`OutOfRange`](BuildErrorKind::OutOfRange)
     pub fn build(self) -> Result<JwtVerifier, BuildError> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
         let (setting, source) = self.key_source()?;
-        let issuer = self.issuer.as_ref().map(|issuer| parties::issuer(issuer, source.is_discovered()));
-        let issuer = issuer.transpose()?;
-        let audiences = parties::expected_audiences(&self.audiences, self.any_audience)?;
-        let mut required = self.required.clone();
-        for name in &required {
-            if name.trim().is_empty() {
-                return Err(BuildError::new("required_claims", BuildErrorKind::Empty));
-            }
-            parties::plain("required_claims", name)?;
-        }
+        let mut rules = self.expected.check(source.is_discovered())?;
         if self.types == TokenTypes::Rfc9068 {
-            required.extend(RFC9068_CLAIMS.map(str::to_owned));
+            rules.required.all.extend(RFC9068_CLAIMS.map(str::to_owned));
         }
-        if self.leeway > MAX_LEEWAY {
-            return Err(BuildError::new("leeway", BuildErrorKind::OutOfRange));
-        }
-        if self.max_token_age.is_some_and(|age| age < Duration::from_secs(1) || age > MAX_TOKEN_AGE) {
+        if rules.max_token_age.is_some_and(|age| age < Duration::from_secs(1) || age > MAX_TOKEN_AGE) {
             return Err(BuildError::new("max_token_age", BuildErrorKind::OutOfRange));
         }
         let algorithms = source.algorithms(self.algorithms.as_deref())?;
         let keys = match &source {
-            KeySource::Remote(remote) => IssuerKeys::Fetched(self.fetcher(remote, issuer.as_ref())?),
+            KeySource::Remote(remote) => IssuerKeys::Fetched(self.fetcher(remote, rules.issuers.own())?),
             configured => configured.read(setting, &algorithms)?,
         };
-        Ok(JwtVerifier::new(Inner {
-            rules: Rules {
-                issuer,
-                issuer_may_be_missing: false,
-                audiences,
-                leeway: self.leeway,
-                expiry_required: self.expiry_required,
-                required: required.into_iter().map(Into::into).collect(),
-                max_token_age: self.max_token_age,
-                id_tokens_refused: self.id_tokens_refused,
-            },
-            algorithms,
-            types: self.types,
-            keys,
-            clock: self.clock,
-        }))
+        Ok(JwtVerifier::new(Inner { rules, algorithms, types: self.types, keys, clock: self.clock }))
+    }
+
+    /// Fetches the keys from there unless another source is named.
+    pub(crate) fn usual_keys(mut self, keys: RemoteJwks) -> Self {
+        self.usual_keys = keys;
+        self
+    }
+
+    /// Accepts tokens of every tenant: a claim names it, and the issuer has it between two texts. In place of the one
+    /// issuer.
+    pub(crate) fn of_tenants(
+        mut self,
+        claim: &'static str,
+        forms: impl IntoIterator<Item = (String, &'static str)>,
+    ) -> Self {
+        let form =
+            |(before, after): (String, &str)| TenantIssuer { before: before.into(), after: after.into() };
+        self.expected.tenants = Some((claim, forms.into_iter().map(form).collect()));
+        self
+    }
+
+    /// Does not build if there is a fault.
+    pub(crate) fn fault(mut self, fault: Option<BuildError>) -> Self {
+        self.fault = fault;
+        self
     }
 
     fn source(mut self, setting: &'static str, source: KeySource) -> Self {
@@ -292,7 +243,7 @@ impl JwtVerifierBuilder {
     /// The one source of keys, and the name of the setting that made it.
     fn key_source(&self) -> Result<(&'static str, KeySource), BuildError> {
         match self.sources.as_slice() {
-            [] => Ok(("remote_jwks", KeySource::Remote(RemoteJwks::discovered()))),
+            [] => Ok(("remote_jwks", KeySource::Remote(self.usual_keys.clone()))),
             [source] => Ok(source.clone()),
             [_, (setting, _), ..] => Err(BuildError::new(setting, BuildErrorKind::Conflict)),
         }
@@ -314,8 +265,8 @@ impl JwtVerifierBuilder {
 impl fmt::Debug for JwtVerifierBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JwtVerifierBuilder")
-            .field("issuer", &self.issuer)
-            .field("audiences", &self.audiences)
+            .field("issuer", &self.expected.issuer)
+            .field("audiences", &self.expected.audiences)
             .finish_non_exhaustive()
     }
 }

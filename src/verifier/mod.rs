@@ -75,6 +75,11 @@ mod by_prefix;
 mod claims;
 #[cfg(feature = "introspection")]
 mod client_authentication;
+#[cfg(any(
+    feature = "introspection",
+    all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))
+))]
+mod expected_claims;
 #[cfg(feature = "github")]
 mod github;
 #[cfg(feature = "github")]
@@ -99,6 +104,11 @@ mod introspection;
 mod introspection_answer;
 #[cfg(feature = "introspection")]
 mod introspection_builder;
+#[cfg(any(
+    feature = "introspection",
+    all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))
+))]
+mod issuers;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod jws;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
@@ -112,8 +122,18 @@ mod or;
     all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))
 ))]
 mod parties;
+#[cfg(any(
+    feature = "introspection",
+    all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))
+))]
+mod pointer;
 #[cfg(feature = "introspection")]
 mod profile;
+#[cfg(any(
+    feature = "introspection",
+    all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))
+))]
+mod required_claims;
 #[cfg(all(feature = "introspection", feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod signed_answer;
 mod static_tokens;

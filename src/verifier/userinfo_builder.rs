@@ -7,7 +7,8 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::parties;
-use super::profile::{Expiry, Profile, is_pointer};
+use super::pointer::Pointer;
+use super::profile::{Expiry, Profile};
 use super::userinfo::{Inner, UserInfoVerifier};
 use crate::address::Address;
 use crate::discovery::Issuer;
@@ -150,6 +151,12 @@ impl UserInfoVerifierBuilder {
         Ok(UserInfoVerifier::new(Inner { address, profile, rejection, upstream }))
     }
 
+    /// Does not build if there is a fault.
+    pub(crate) fn fault(mut self, fault: Option<BuildError>) -> Self {
+        self.upstream.fault = fault;
+        self
+    }
+
     /// The place of the audience, and who is expected there. None: anybody.
     fn audience(&self) -> Result<Option<(String, Vec<String>)>, BuildError> {
         let fault = |kind| Err(BuildError::new("audience_at", kind));
@@ -184,7 +191,7 @@ impl UserInfoVerifierBuilder {
             (expiry, self.expiry.as_ref().map(|(place, _)| place)),
             ("audience_at", audience),
         ] {
-            if place.is_some_and(|place| !is_pointer(place)) {
+            if place.is_some_and(|place| Pointer::parse(place).is_none()) {
                 return Err(BuildError::new(setting, BuildErrorKind::InvalidText));
             }
         }

@@ -2,20 +2,20 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::error::VerifyErrorKind::Malformed;
+use crate::verifier::issuers::TenantIssuer;
 
 const NOW: u64 = 1_767_225_600;
 
 fn rules() -> Rules {
     Rules {
-        issuer_may_be_missing: false,
-        issuer: Some("https://idp.example.com".into()),
+        issuers: named("https://idp.example.com", &[]),
         audiences: vec!["https://api.example.com".into()],
-        leeway: Duration::ZERO,
-        expiry_required: true,
-        required: Vec::new(),
-        max_token_age: None,
-        id_tokens_refused: true,
+        ..Rules::strict(Duration::ZERO)
     }
+}
+
+fn named(own: &str, aliases: &[&str]) -> Issuers {
+    Issuers::Named { own: own.into(), aliases: aliases.iter().map(|alias| (*alias).into()).collect() }
 }
 
 fn good() -> Json {
@@ -184,7 +184,8 @@ fn a_token_ends_where_it_becomes_too_old_and_says_when_it_begins() {
 
 #[test]
 fn required_claims_are_there_and_not_null() {
-    let rules = Rules { required: vec!["jti".into(), "tenant".into()], ..rules() };
+    let all = vec!["jti".to_owned(), "tenant".to_owned()];
+    let rules = Rules { required: RequiredClaims { all, ..RequiredClaims::default() }, ..rules() };
     assert_eq!(kind(&rules, json!({ "jti": "a", "tenant": 7 })), None);
     assert_eq!(kind(&rules, json!({ "jti": "a" })), Some(Claim));
     let null = r#"{"iss":"https://idp.example.com","aud":"https://api.example.com","exp":9999999999,"jti":"a","tenant":null}"#;
@@ -304,4 +305,123 @@ fn all_claims_come_through_unchanged() {
     let token = judge(&rules(), &claims.to_string()).unwrap();
     assert_eq!(Json::Object(token.claims().clone()), claims);
     assert_eq!(token.claim::<u64>("n"), Some(9_007_199_254_740_993));
+}
+
+#[test]
+fn an_alias_is_another_name_of_the_same_issuer() {
+    let rules = Rules { issuers: named("https://idp.example.com", &["idp.example.com"]), ..rules() };
+    let token = judge(&rules, &with(&json!({ "iss": "idp.example.com" })).to_string()).unwrap();
+    assert_eq!(token.issuer(), Some("https://idp.example.com"));
+    assert_eq!(token.claim::<String>("iss").as_deref(), Some("idp.example.com"));
+    for other in ["idp.example.com/", "http://idp.example.com", "example.com", ""] {
+        assert_eq!(kind(&rules, json!({ "iss": other })), Some(Issuer), "{other}");
+    }
+    assert!(rules.issuers.may_be(Some("idp.example.com")) && !rules.issuers.may_be(None));
+}
+
+#[test]
+fn the_issuer_of_a_tenant_names_the_tenant_of_the_token() {
+    let form = |before: &str, after: &str| TenantIssuer { before: before.into(), after: after.into() };
+    let forms = vec![form("https://login.example.com/", "/v2.0"), form("https://old.example.com/", "/")];
+    let rules = Rules { issuers: Issuers::OfTenants { claim: "tid".into(), forms }, ..rules() };
+    for (issuer, tenant, expected) in [
+        ("https://login.example.com/a/v2.0", json!("a"), Some("https://login.example.com/a/v2.0")),
+        ("https://old.example.com/a/", json!("a"), Some("https://login.example.com/a/v2.0")),
+        ("https://login.example.com/a/v2.0", json!("b"), None),
+        ("https://login.example.com/a/v2.0", json!(null), None),
+        ("https://login.example.com/a/v2.0", json!(["a"]), None),
+        ("https://login.example.com//v2.0", json!(""), None),
+        ("https://login.example.com/v2.0", json!(""), None),
+        ("https://login.example.com/a/b/v2.0", json!("a/b"), None),
+        ("https://login.example.com/a?/v2.0", json!("a?"), None),
+        ("https://old.example.com/a/v2.0", json!("a"), None),
+        ("https://evil.example.com/a/v2.0", json!("a"), None),
+    ] {
+        let claims = with(&json!({ "iss": issuer, "tid": tenant }));
+        let named = judge(&rules, &claims.to_string());
+        let named = named.as_ref().ok().and_then(|token| token.issuer());
+        assert_eq!(named, expected, "{claims}");
+    }
+}
+
+#[test]
+fn the_client_stands_in_for_an_audience_that_is_not_named() {
+    let own = Rules { audiences: vec!["app".into()], ..rules() };
+    let rules = Rules { unnamed_audience: UnnamedAudience::Client, ..own.clone() };
+    for (changes, good) in [
+        (json!({ "aud": null, "client_id": "app" }), true),
+        (json!({ "aud": null, "azp": "app" }), true),
+        (json!({ "aud": "app", "client_id": "other" }), true),
+        (json!({ "aud": null, "client_id": "other" }), false),
+        (json!({ "aud": null, "client_id": "other", "azp": "app" }), false),
+        (json!({ "aud": null, "client_id": ["app"] }), false),
+        (json!({ "aud": null }), false),
+        (json!({ "client_id": "app" }), false),
+        (json!({ "aud": [], "client_id": "app" }), false),
+    ] {
+        assert_eq!(kind(&rules, changes.clone()).is_none(), good, "{changes}");
+    }
+    assert_eq!(kind(&own, json!({ "aud": null, "client_id": "app" })), Some(Audience));
+    // An audience that is null is one that cannot be read.
+    let null =
+        with(&json!({ "client_id": "app" })).to_string().replace(r#""https://api.example.com""#, "null");
+    assert_eq!(judge(&rules, &null).err(), Some(Audience));
+}
+
+#[test]
+fn required_values_and_one_of_several_claims_are_there() {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let required = RequiredClaims {
+        all: Vec::new(),
+        one_of: vec![texts(&["azp", "appid"]), texts(&["scp", "roles"])],
+        values: vec![("ver".to_owned(), texts(&["1.0", "2.0"]))],
+    };
+    let rules = Rules { required, ..rules() };
+    for (changes, good) in [
+        (json!({ "azp": "a", "scp": "b", "ver": "2.0" }), true),
+        (json!({ "appid": "a", "roles": [], "ver": ["x", "1.0"] }), true),
+        (json!({ "azp": "a", "scp": "b" }), false),
+        (json!({ "azp": "a", "scp": "b", "ver": "3.0" }), false),
+        (json!({ "azp": "a", "scp": "b", "ver": 2.0 }), false),
+        (json!({ "azp": "a", "scp": "b", "ver": ["2.0", 2] }), false),
+        (json!({ "azp": "a", "ver": "2.0" }), false),
+        (json!({ "scp": "b", "roles": ["c"], "ver": "2.0" }), false),
+    ] {
+        let expected = if good { None } else { Some(Claim) };
+        assert_eq!(kind(&rules, changes.clone()), expected, "{changes}");
+    }
+}
+
+#[test]
+fn scopes_are_collected_from_further_places() {
+    let scope_places =
+        ["/permissions", "/realm_access/roles"].map(|place| Pointer::parse(place).unwrap()).into();
+    let rules = Rules { scope_places, ..rules() };
+    for (changes, expected) in [
+        (json!({ "scope": "a b" }), Some("a b")),
+        (json!({ "scope": "a b", "permissions": ["b", "c", "no scope"] }), Some("a b c")),
+        (json!({ "scp": ["a"], "permissions": "b c" }), Some("a b c")),
+        (json!({ "realm_access": { "roles": ["admin"] } }), Some("admin")),
+        (json!({ "permissions": [], "realm_access": {} }), Some("")),
+        (json!({ "permissions": ["a", 1] }), None),
+        (json!({ "permissions": { "a": true } }), None),
+        (json!({ "realm_access": { "roles": 1 } }), None),
+    ] {
+        let token = judge(&rules, &with(&changes).to_string());
+        assert_eq!(token.as_ref().ok().map(|token| token.scopes().as_str()), expected, "{changes}");
+    }
+}
+
+#[test]
+fn a_further_claim_names_the_client_where_the_usual_ones_do_not() {
+    let rules = Rules { client_claims: vec!["cid".to_owned()], ..rules() };
+    for (changes, expected) in [
+        (json!({ "cid": "a" }), Some("a")),
+        (json!({ "cid": "a", "azp": "b" }), Some("b")),
+        (json!({}), None),
+    ] {
+        let token = judge(&rules, &with(&changes).to_string()).unwrap();
+        assert_eq!(token.client(), expected, "{changes}");
+    }
+    assert_eq!(kind(&rules, json!({ "cid": 7, "azp": "b" })), Some(Claim));
 }

@@ -1,0 +1,28 @@
+//! Amazon Cognito.
+
+use super::parameters::Parameters;
+use crate::error::{BuildError, BuildErrorKind};
+use crate::verifier::{JwtVerifier, JwtVerifierBuilder};
+
+/// Verifies the access tokens of a user pool of [Amazon Cognito] for one app client: the id of the pool, which begins
+/// with its region, such as `eu-central-1_AbCdEfGhI`, and that of the client.
+///
+/// Signed; keys by discovery. An access token of Cognito has no `aud` unless the client asked for a resource: it is
+/// then taken if it was issued to our app client (`client_id`). With resource binding,
+/// [`add_audience`](JwtVerifierBuilder::add_audience) names the resource. `token_use` has to be `access`.
+///
+/// Not tried with the real provider.
+///
+/// [Amazon Cognito]: https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html
+pub fn cognito(user_pool: &str, client_id: impl Into<String>) -> JwtVerifierBuilder {
+    let mut given = Parameters::default();
+    let pool = given.name("user_pool", user_pool);
+    let region = pool.split_once('_').map(|(region, _)| region).filter(|region| !region.is_empty());
+    let no_region = region.is_none().then(|| BuildError::new("user_pool", BuildErrorKind::InvalidText));
+    let region = region.unwrap_or_default();
+    let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
+    JwtVerifier::builder(format!("https://cognito-idp.{region}.amazonaws.com{suffix}/{pool}"), client_id)
+        .client_as_audience()
+        .add_required_values("token_use", ["access"])
+        .fault(given.fault().or(no_region))
+}

@@ -1,0 +1,116 @@
+//! Microsoft Entra ID.
+
+use super::parameters::Parameters;
+use crate::jwks::RemoteJwks;
+use crate::verifier::{JwtVerifier, JwtVerifierBuilder};
+
+/// Where a cloud of Microsoft has its login page, and what its tokens of version 1.0 call their issuer.
+struct Cloud {
+    login: &'static str,
+    sts: &'static str,
+}
+
+const GLOBAL: Cloud = Cloud { login: "https://login.microsoftonline.com", sts: "https://sts.windows.net" };
+const US_GOVERNMENT: Cloud =
+    Cloud { login: "https://login.microsoftonline.us", sts: "https://sts.windows.net" };
+const CHINA: Cloud =
+    Cloud { login: "https://login.partner.microsoftonline.cn", sts: "https://sts.chinacloudapi.cn" };
+
+/// Verifies the access tokens of one tenant of [Microsoft Entra ID] for one application: the directory (tenant) id, a
+/// UUID, and the application (client) id of this API.
+///
+/// Signed; keys of the tenant. Tokens of both versions are taken, by their issuer and by an audience that is the
+/// application id or `api://` before it; another identifier URI is one more
+/// [`add_audience`](JwtVerifierBuilder::add_audience). A token has to name the client that got it (`azp` or `appid`),
+/// which an ID token does not, and what it was given (`scp` or `roles`): any client of the tenant gets a token without
+/// either.
+///
+/// Scopes are those in `scp`. Clients ask for them as `api://{application id}/{scope}`, which
+/// [`challenge_scope_names`](crate::middleware::AuthLayerBuilder::challenge_scope_names) tells them. With
+/// `.add_scopes_at("/roles")` application roles are scopes too.
+///
+/// ```
+/// # #[cfg(feature = "reqwest")] {
+/// use tower_bearer::{AuthLayer, providers};
+///
+/// let application = "6e74172b-be56-4843-9ff4-e66a39bb12e3";
+/// let verifier = providers::entra("72f988bf-86f1-41af-91ab-2d7cd011db47", application).build()?;
+/// let auth = AuthLayer::builder(verifier)
+///     .required_scopes(["files.read"])
+///     .challenge_scope_names(move |scope| format!("api://{application}/{scope}"))
+///     .build()?;
+/// # }
+/// # Ok::<(), tower_bearer::BuildError>(())
+/// ```
+///
+/// Not tried with the real provider.
+///
+/// [Microsoft Entra ID]: https://learn.microsoft.com/entra/identity-platform/access-tokens
+pub fn entra(tenant_id: &str, client_id: impl Into<String>) -> JwtVerifierBuilder {
+    of_tenant(&GLOBAL, tenant_id, client_id.into())
+}
+
+/// The same as [`entra`] in the cloud of the government of the USA.
+pub fn entra_us_government(tenant_id: &str, client_id: impl Into<String>) -> JwtVerifierBuilder {
+    of_tenant(&US_GOVERNMENT, tenant_id, client_id.into())
+}
+
+/// The same as [`entra`] in the cloud of 21Vianet in China.
+pub fn entra_china(tenant_id: &str, client_id: impl Into<String>) -> JwtVerifierBuilder {
+    of_tenant(&CHINA, tenant_id, client_id.into())
+}
+
+/// Verifies the access tokens of all tenants of [Microsoft Entra ID] for one application, personal accounts included.
+///
+/// As [`entra`], and the issuer has to be that of the tenant that the token names (`tid`). A key that Microsoft publishes
+/// for one tenant signs for that tenant alone.
+///
+/// Whom to let in is for the application to say; these let in tenants of a list:
+///
+/// ```
+/// # #[cfg(feature = "reqwest")] {
+/// use tower_bearer::providers;
+///
+/// let tenants = ["72f988bf-86f1-41af-91ab-2d7cd011db47", "9188040d-6c67-4c5b-b112-36a304b66dad"];
+/// let verifier = providers::entra_any_tenant("6e74172b-be56-4843-9ff4-e66a39bb12e3")
+///     .add_required_values("tid", tenants)
+///     .build()?;
+/// # }
+/// # Ok::<(), tower_bearer::BuildError>(())
+/// ```
+///
+/// A layer with a [`resource`](crate::middleware::AuthLayerBuilder::resource) has to name the `authorization_servers`:
+/// the verifier knows none that is good for all tenants.
+///
+/// # Security
+///
+/// Whoever has an account anywhere at Microsoft gets a token for an application that is open to all tenants.
+///
+/// Not tried with the real provider.
+///
+/// [Microsoft Entra ID]: https://learn.microsoft.com/entra/identity-platform/claims-validation
+pub fn entra_any_tenant(client_id: impl Into<String>) -> JwtVerifierBuilder {
+    let Cloud { login, sts } = GLOBAL;
+    for_application(format!("{login}/common/v2.0"), client_id.into())
+        .of_tenants("tid", [(format!("{login}/"), "/v2.0"), (format!("{sts}/"), "/")])
+        .usual_keys(RemoteJwks::at(format!("{login}/common/discovery/v2.0/keys")))
+}
+
+fn of_tenant(cloud: &Cloud, tenant_id: &str, client_id: String) -> JwtVerifierBuilder {
+    let mut given = Parameters::default();
+    let tenant = given.uuid("tenant_id", tenant_id);
+    let Cloud { login, sts } = cloud;
+    for_application(format!("{login}/{tenant}/v2.0"), client_id)
+        .add_issuer_alias(format!("{sts}/{tenant}/"))
+        .usual_keys(RemoteJwks::at(format!("{login}/{tenant}/discovery/v2.0/keys")))
+        .fault(given.fault())
+}
+
+fn for_application(issuer: String, client_id: String) -> JwtVerifierBuilder {
+    let identifier = format!("api://{client_id}");
+    JwtVerifier::builder(issuer, client_id)
+        .add_audience(identifier)
+        .add_client_claim("appid")
+        .add_required_one_of(["azp", "appid"])
+        .add_required_one_of(["scp", "roles"])
+}

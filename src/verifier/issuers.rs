@@ -1,0 +1,88 @@
+//! Whose tokens a verifier accepts, and under which name.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::json::Object;
+
+/// The issuers that a configuration names.
+#[derive(Clone, Debug)]
+pub(crate) enum Issuers {
+    Any,
+    /// One, and the further names under which it signs.
+    Named {
+        own: Arc<str>,
+        aliases: Vec<Box<str>>,
+    },
+    /// One for each tenant, whose identifier is in this claim. The first form is that by which tokens are known.
+    OfTenants {
+        claim: Box<str>,
+        forms: Vec<TenantIssuer>,
+    },
+}
+
+/// The identifier of an issuer with a place for that of the tenant.
+#[derive(Clone, Debug)]
+pub(crate) struct TenantIssuer {
+    pub(crate) before: Box<str>,
+    pub(crate) after: Box<str>,
+}
+
+impl Issuers {
+    /// Whether the claims name one of them, byte for byte.
+    pub(crate) fn accept(&self, issuer: Option<&str>, claims: &Object<'_>) -> bool {
+        match (self, issuer) {
+            (Self::Any, _) => true,
+            (_, None) => false,
+            (Self::Named { .. }, Some(_)) => self.may_be(issuer),
+            (Self::OfTenants { claim, forms }, Some(issuer)) => {
+                let tenant = claims.string(claim).ok().flatten();
+                tenant.is_some_and(|own| forms.iter().any(|form| form.tenant(issuer) == Some(&*own)))
+            }
+        }
+    }
+
+    /// Whether a token that says so may be of one of them. The claim is not believed.
+    pub(crate) fn may_be(&self, issuer: Option<&str>) -> bool {
+        match (self, issuer) {
+            (Self::Any, _) => true,
+            (_, None) => false,
+            (Self::Named { own, aliases }, Some(issuer)) => {
+                **own == *issuer || aliases.iter().any(|alias| **alias == *issuer)
+            }
+            (Self::OfTenants { forms, .. }, Some(issuer)) => {
+                forms.iter().any(|form| form.tenant(issuer).is_some())
+            }
+        }
+    }
+
+    /// The name of the issuer of a token that has been accepted: always the same, whatever the token calls it. Shared
+    /// with the configuration where it can be: one allocation less for each token.
+    pub(crate) fn name(&self, issuer: Option<Cow<'_, str>>) -> Option<Arc<str>> {
+        match self {
+            Self::Any => issuer.map(Arc::from),
+            Self::Named { own, .. } => Some(Arc::clone(own)),
+            Self::OfTenants { forms, .. } => {
+                let issuer = issuer?;
+                let tenant = forms.iter().find_map(|form| form.tenant(&issuer))?;
+                forms.first().map(|form| format!("{}{tenant}{}", form.before, form.after).into())
+            }
+        }
+    }
+
+    /// The one that is known by name.
+    pub(crate) fn own(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Named { own, .. } => Some(own),
+            Self::Any | Self::OfTenants { .. } => None,
+        }
+    }
+}
+
+impl TenantIssuer {
+    /// The tenant that an issuer names, which is one segment of a path.
+    fn tenant<'a>(&self, issuer: &'a str) -> Option<&'a str> {
+        let tenant = issuer.strip_prefix(&*self.before)?.strip_suffix(&*self.after)?;
+        (!tenant.is_empty() && !tenant.contains(['/', '?', '#'])).then_some(tenant)
+    }
+}

@@ -42,6 +42,14 @@ mod gitlab;
     feature = "introspection",
     all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))
 ))]
+#[cfg_attr(
+    not(all(
+        feature = "introspection",
+        feature = "jwt",
+        any(feature = "aws-lc-rs", feature = "rust-crypto")
+    )),
+    allow(dead_code, reason = "each provider uses a part of it")
+)]
 mod parameters;
 #[cfg(feature = "introspection")]
 mod propelauth;

@@ -36,7 +36,7 @@ const LEVELS: [&[&str]; 10] = [
 ];
 
 /// What a file of a folder may use of its folder, besides the words of the folder itself.
-const INSIDE: [(&str, &[&str]); 93] = [
+const INSIDE: [(&str, &[&str]); 95] = [
     ("cache/bounds", &["digest"]),
     ("cache/cached", &["core", "counters", "digest", "entry", "flights", "handle", "limit", "memory"]),
     ("cache/core", &["bounds", "counters", "digest", "entry", "flights", "limit", "memory"]),
@@ -55,6 +55,7 @@ const INSIDE: [(&str, &[&str]); 93] = [
     ("host_guard/layer", &["authority", "policy", "service"]),
     ("host_guard/policy", &["authority"]),
     ("host_guard/service", &["policy"]),
+    ("jwks/configured", &["key_set"]),
     ("jwks/crypto", &["material"]),
     ("jwks/fetch", &["key_set"]),
     ("jwks/fetcher", &["fetch", "key_set", "remote"]),
@@ -62,7 +63,8 @@ const INSIDE: [(&str, &[&str]); 93] = [
     ("jwks/material", &[]),
     ("jwks/pem", &["key_set", "material"]),
     ("jwks/remote", &[]),
-    ("jwks/source", &["key_set", "material", "pem", "remote"]),
+    ("jwks/source", &["key_set", "remote", "static_keys"]),
+    ("jwks/static_keys", &["key_set", "material", "pem"]),
     ("metadata/builder", &["documents"]),
     ("metadata/documents", &[]),
     ("metadata/layer", &["documents"]),

@@ -37,7 +37,7 @@ const LEVELS: [&[&str]; 11] = [
 ];
 
 /// What a file of a folder may use of its folder, besides the words of the folder itself.
-const INSIDE: [(&str, &[&str]); 97] = [
+const INSIDE: [(&str, &[&str]); 99] = [
     ("cache/bounds", &["digest"]),
     ("cache/cached", &["core", "counters", "digest", "entry", "flights", "handle", "limit", "memory"]),
     ("cache/core", &["bounds", "counters", "digest", "entry", "flights", "limit", "memory"]),
@@ -56,6 +56,7 @@ const INSIDE: [(&str, &[&str]); 97] = [
     ("host_guard/layer", &["authority", "policy", "service"]),
     ("host_guard/policy", &["authority"]),
     ("host_guard/service", &["policy"]),
+    ("jwks/configured", &["key_set"]),
     ("jwks/crypto", &["material"]),
     ("jwks/fetch", &["key_set"]),
     ("jwks/fetcher", &["fetch", "key_set", "remote"]),
@@ -63,7 +64,8 @@ const INSIDE: [(&str, &[&str]); 97] = [
     ("jwks/material", &[]),
     ("jwks/pem", &["key_set", "material"]),
     ("jwks/remote", &[]),
-    ("jwks/source", &["key_set", "material", "pem", "remote"]),
+    ("jwks/source", &["key_set", "remote", "static_keys"]),
+    ("jwks/static_keys", &["key_set", "material", "pem"]),
     ("metadata/builder", &["documents"]),
     ("metadata/documents", &[]),
     ("metadata/layer", &["documents"]),

@@ -4,7 +4,12 @@
 //! `key_ops`, `alg`, the curve. Private members are dropped.
 //!
 //! A token's `kid` has to match exactly one key that is made for the token's algorithm. Without a `kid` there has to
-//! be exactly one such key in the whole set. Nothing is tried in turn.
+//! be exactly one such key in the whole set. Of a document nothing is tried in turn: it can hold a hundred keys, for
+//! whatever purpose, and is not ours.
+//!
+//! In a list that was configured, keys without id are meant by every token that names no other. Those that fit the
+//! token's algorithm are tried in turn. That is sound: each was configured to vouch for every such token, so that it
+//! does not matter which one does, nobody else can add any, and there are at most eight.
 //!
 //! [RFC 7517 §5]: https://www.rfc-editor.org/rfc/rfc7517#section-5
 
@@ -17,11 +22,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::crypto;
 use super::material::Material;
 use crate::algorithm::Algorithm;
+use crate::error::BuildErrorKind;
 use crate::json::{Malformed, Object, Value};
 use crate::log::TARGET;
 use crate::secret::Secret;
 
 const MAX_KEYS: usize = 100;
+/// How many keys are tried for one token at most.
+const MAX_UNNAMED: usize = 8;
 /// Members that have no place in a public key ([RFC 7518 §6](https://www.rfc-editor.org/rfc/rfc7518#section-6)).
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
@@ -32,12 +40,20 @@ pub(crate) enum Kind {
     Secret,
 }
 
-/// The usable keys of a document.
+impl Kind {
+    /// The kind that goes with algorithms, which are all of one.
+    pub(crate) fn of(algorithms: &[Algorithm]) -> Self {
+        let symmetric = algorithms.iter().all(|algorithm| algorithm.is_symmetric());
+        if symmetric { Self::Secret } else { Self::Public }
+    }
+}
+
+/// The usable keys of a document, or of a list that was configured.
 #[derive(Debug)]
 pub(crate) struct JwkSet {
     keys: Vec<Jwk>,
-    // A key that was configured by itself is meant by every token, whatever its `kid`.
-    alone: bool,
+    // Keys without id are meant by every token that names no other.
+    is_listed: bool,
 }
 
 /// A key, ready for each algorithm that it is made for.
@@ -51,11 +67,20 @@ pub(crate) struct Jwk {
 /// The outcome of a selection.
 #[derive(Debug)]
 pub(crate) enum Selection<'a> {
-    Found(&'a crypto::Key),
+    Found(Found<'a>),
     /// No such key: a newer set may have it.
     Unknown,
     /// The key is there, but not for this algorithm, or not alone: no fetch would help.
     Unusable,
+}
+
+/// The key that a token means, or those that may be.
+#[derive(Debug)]
+pub(crate) struct Found<'a> {
+    first: &'a crypto::Key,
+    // Among which those without id are meant too.
+    others: &'a [Jwk],
+    algorithm: Algorithm,
 }
 
 impl JwkSet {
@@ -92,23 +117,56 @@ impl JwkSet {
             Some(key)
         };
         let keys: Vec<_> = entries.iter().zip(&names).filter_map(key).collect();
-        if keys.is_empty() { Err(Malformed) } else { Ok(Self { keys, alone: false }) }
+        if keys.is_empty() { Err(Malformed) } else { Ok(Self { keys, is_listed: false }) }
     }
 
-    /// The one key of a configuration. Only an id that it has itself is compared.
+    /// A list without keys.
+    pub(crate) fn listed() -> Self {
+        Self { keys: Vec::new(), is_listed: true }
+    }
+
+    /// A list of one key.
     pub(crate) fn alone(key: Jwk) -> Self {
-        Self { alone: key.id.is_none(), keys: vec![key] }
+        Self { keys: vec![key], is_listed: true }
     }
 
-    /// Finds the one key for a token.
+    /// Takes over the keys of another set. What is there already counts once; a name for two keys means neither.
+    pub(crate) fn join(&mut self, other: Self) -> Result<(), BuildErrorKind> {
+        let confused = |new: &Jwk| self.keys.iter().any(|old| old.is_confused_with(new));
+        if other.keys.iter().any(confused) {
+            return Err(BuildErrorKind::Conflict);
+        }
+        for new in other.keys {
+            if !self.keys.iter().any(|old| new.is_contained_in(old)) {
+                self.keys.retain(|old| !old.is_contained_in(&new));
+                self.keys.push(new);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there are more keys than a list may have.
+    pub(crate) fn is_too_large(&self) -> bool {
+        let unnamed = self.keys.iter().filter(|key| key.id.is_none()).count();
+        self.keys.len() > MAX_KEYS || unnamed > MAX_UNNAMED
+    }
+
+    /// Finds the key for a token.
     pub(crate) fn select(&self, id: Option<&str>, algorithm: Algorithm) -> Selection<'_> {
-        let mut named = self.keys.iter().filter(|key| self.alone || key.answers_to(id)).peekable();
+        let is_named = |key: &Jwk| id.is_some() && key.answers_to(id);
+        if self.is_listed && !self.keys.iter().any(is_named) {
+            let mut keys = self.keys.iter();
+            if let Some(first) = keys.find_map(|key| key.unnamed_for(algorithm)) {
+                return Selection::Found(Found { first, others: keys.as_slice(), algorithm });
+            }
+        }
+        let mut named = self.keys.iter().filter(|key| key.answers_to(id)).peekable();
         if named.peek().is_none() {
             return Selection::Unknown;
         }
         let mut fitting = named.filter_map(|key| key.key_for(algorithm));
         match (fitting.next(), fitting.next()) {
-            (Some(key), None) => Selection::Found(key),
+            (Some(first), None) => Selection::Found(Found { first, others: &[], algorithm }),
             (None, _) if id.is_none() => Selection::Unknown,
             _ => Selection::Unusable,
         }
@@ -126,8 +184,15 @@ impl JwkSet {
 
     /// Whether a key of this set is no longer in another one.
     pub(crate) fn lost_a_key(&self, newer: &Self) -> bool {
-        let same = |a: &Jwk, b: &Jwk| a.id == b.id && a.digest == b.digest && a.serves_no_more_than(b);
-        !self.keys.iter().all(|old| newer.keys.iter().any(|new| same(old, new)))
+        !self.keys.iter().all(|old| newer.keys.iter().any(|new| old.is_contained_in(new)))
+    }
+}
+
+impl Found<'_> {
+    /// Whether one of the keys made the signature.
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        let mut others = self.others.iter().filter_map(|key| key.unnamed_for(self.algorithm));
+        self.first.verify(message, signature) || others.any(|key| key.verify(message, signature))
     }
 }
 
@@ -164,8 +229,21 @@ impl Jwk {
         self.algorithms.iter().find(|(own, _)| *own == algorithm).map(|(_, key)| key)
     }
 
-    fn serves_no_more_than(&self, other: &Self) -> bool {
-        self.algorithms.iter().all(|(algorithm, _)| other.key_for(*algorithm).is_some())
+    fn unnamed_for(&self, algorithm: Algorithm) -> Option<&crypto::Key> {
+        if self.id.is_none() { self.key_for(algorithm) } else { None }
+    }
+
+    /// Whether another one is the same key under the same name, for all that this one is good for.
+    fn is_contained_in(&self, other: &Self) -> bool {
+        let same = self.id == other.id && self.digest == other.digest;
+        same && self.algorithms.iter().all(|(algorithm, _)| other.key_for(*algorithm).is_some())
+    }
+
+    /// Whether a token could mean either. A key without algorithms is one that was confused before.
+    fn is_confused_with(&self, other: &Self) -> bool {
+        let named_alike = self.id.is_some() && self.id == other.id && self.digest != other.digest;
+        let shared = self.algorithms.iter().any(|(algorithm, _)| other.key_for(*algorithm).is_some());
+        named_alike && (shared || self.algorithms.is_empty() || other.algorithms.is_empty())
     }
 }
 

@@ -1,25 +1,19 @@
 //! Where a configuration takes the keys of an issuer from, and which algorithms go with that.
 
-use std::sync::Arc;
-
-use super::IssuerKeys;
-use super::key_set::{Jwk, JwkSet, Kind};
-use super::material::Material;
-use super::pem;
+use super::key_set::{JwkSet, Kind};
 use super::remote::RemoteJwks;
+use super::static_keys::StaticKeys;
 use crate::algorithm::Algorithm;
 use crate::error::{BuildError, BuildErrorKind};
-use crate::json::Object;
 use crate::secret::Secret;
 
 /// Keys as they were given, not yet read.
 #[derive(Clone)]
 pub(crate) enum KeySource {
-    Jwk(Secret<String>),
+    /// A set by itself, of which the ids are binding, as of one that is fetched.
     JwkSet(Secret<String>),
-    Pem(Secret<String>),
     Remote(RemoteJwks),
-    Secret(Secret<Vec<u8>>),
+    Static(StaticKeys),
 }
 
 impl KeySource {
@@ -31,15 +25,20 @@ impl KeySource {
     /// The algorithms to allow. Shared secrets and public keys never mix.
     pub(crate) fn algorithms(&self, wanted: Option<&[Algorithm]>) -> Result<Vec<Algorithm>, BuildError> {
         let fault = |kind| Err(BuildError::new("algorithms", kind));
+        let kind = match self {
+            Self::JwkSet(_) => None,
+            Self::Remote(_) => Some(Kind::Public),
+            Self::Static(keys) => keys.kind()?,
+        };
         let Some(wanted) = wanted else {
-            let secret = matches!(self, Self::Secret(_));
+            let secret = kind == Some(Kind::Secret);
             return Ok(if secret { vec![Algorithm::Hs256] } else { Algorithm::ASYMMETRIC.to_vec() });
         };
         let symmetric = wanted.iter().filter(|algorithm| algorithm.is_symmetric()).count();
-        let fits = match self {
-            Self::Secret(_) => symmetric == wanted.len(),
-            Self::Pem(_) | Self::Remote(_) => symmetric == 0,
-            Self::Jwk(_) | Self::JwkSet(_) => symmetric == 0 || symmetric == wanted.len(),
+        let fits = match kind {
+            Some(Kind::Public) => symmetric == 0,
+            Some(Kind::Secret) => symmetric == wanted.len(),
+            None => symmetric == 0 || symmetric == wanted.len(),
         };
         match (wanted.is_empty(), fits) {
             (true, _) => fault(BuildErrorKind::NoAlgorithms),
@@ -49,45 +48,15 @@ impl KeySource {
     }
 
     /// Reads keys that stand in the configuration.
-    pub(crate) fn read(
-        &self,
-        setting: &'static str,
-        algorithms: &[Algorithm],
-    ) -> Result<IssuerKeys, BuildError> {
-        let symmetric = algorithms.iter().all(|algorithm| algorithm.is_symmetric());
-        let kind = if symmetric { Kind::Secret } else { Kind::Public };
-        let set = match self {
-            Self::Jwk(json) => jwk(json.expose(), kind).map(JwkSet::alone),
-            Self::JwkSet(json) => {
-                JwkSet::parse(json.expose().as_bytes(), kind).map_err(|_| BuildErrorKind::InvalidKey)
-            }
-            Self::Pem(pem) => pem::read(pem.expose()).map(JwkSet::alone),
-            Self::Remote(_) => Err(BuildErrorKind::Missing),
-            Self::Secret(secret) => shared(secret, algorithms).map(JwkSet::alone),
+    pub(crate) fn read(&self, algorithms: &[Algorithm]) -> Result<JwkSet, BuildError> {
+        let json = match self {
+            Self::JwkSet(json) => json.expose(),
+            Self::Remote(_) => return Err(BuildError::new("static_keys", BuildErrorKind::Missing)),
+            Self::Static(keys) => return keys.read(algorithms),
         };
-        let set = set.map_err(|kind| BuildError::new(setting, kind))?;
-        if !set.supports(algorithms) {
-            return Err(BuildError::new("algorithms", BuildErrorKind::NoAlgorithms));
-        }
-        Ok(IssuerKeys::Configured(Arc::new(set)))
+        let set = JwkSet::parse(json.as_bytes(), Kind::of(algorithms))
+            .map_err(|_| BuildError::new("jwk_set", BuildErrorKind::InvalidKey))?;
+        let usable = set.supports(algorithms);
+        usable.then_some(set).ok_or_else(|| BuildError::new("algorithms", BuildErrorKind::NoAlgorithms))
     }
-}
-
-fn jwk(json: &str, kind: Kind) -> Result<Jwk, BuildErrorKind> {
-    let entry = Object::parse(json.as_bytes()).map_err(|_| BuildErrorKind::InvalidKey)?;
-    if kind == Kind::Public && entry.has("d") {
-        return Err(BuildErrorKind::PrivateKey);
-    }
-    if kind == Kind::Public && entry.has("k") {
-        return Err(BuildErrorKind::SymmetricAlgorithm);
-    }
-    Jwk::read(&entry, kind).ok_or(BuildErrorKind::InvalidKey)
-}
-
-/// RFC 7518 §3.2: as long as the hash.
-fn shared(secret: &Secret<Vec<u8>>, algorithms: &[Algorithm]) -> Result<Jwk, BuildErrorKind> {
-    let weak = BuildErrorKind::WeakSecret;
-    let material = Material::secret(secret.clone()).ok_or(weak)?;
-    let long_enough = algorithms.iter().all(|algorithm| material.algorithms().contains(algorithm));
-    if long_enough { Jwk::new(None, &material, None).ok_or(weak) } else { Err(weak) }
 }

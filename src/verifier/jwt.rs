@@ -11,8 +11,8 @@ use crate::access_token::AccessToken;
 use crate::algorithm::Algorithm;
 use crate::bearer_token::BearerToken;
 use crate::clock::Clock;
-use crate::error::{VerifyError, VerifyErrorKind};
-use crate::jwks::{IssuerKeys, KeysAtHand, Selection};
+use crate::error::{BuildError, VerifyError, VerifyErrorKind};
+use crate::jwks::{IssuerKeys, KeysAtHand, Selection, StaticKeys};
 
 /// Verifies the JWT access tokens of one issuer. Clones are cheap and share the keys.
 ///
@@ -24,7 +24,8 @@ use crate::jwks::{IssuerKeys, KeysAtHand, Selection};
 /// 3. The claims are one strict JSON object: issuer and audience are ours, the dates are in order, every claim that
 ///    this crate knows is of its type, those that are required are there, and nothing marks a token of another class,
 ///    such as an ID token with `at_hash`, or one that is bound to a key (`cnf`).
-/// 4. Exactly one key of this issuer fits `kid` and `alg`. Only here may a fetch be waited for.
+/// 4. Exactly one key of this issuer fits `kid` and `alg`, or several [`StaticKeys`] without id may be meant. Only here
+///    may a fetch be waited for.
 /// 5. The signature is good.
 ///
 /// ```
@@ -71,6 +72,35 @@ enum Step {
 impl JwtVerifier {
     pub(super) fn new(inner: Inner) -> Self {
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Puts other keys in the place of the configured ones, for this verifier and all of its clones.
+    ///
+    /// For keys that rotate by hand: a clone that is kept outside of the layer swaps them, and each token is verified
+    /// with the old keys or with the new ones. They have to fit the algorithms that are allowed already. On an error
+    /// nothing changes. See [the two steps of a rotation](crate::jwks).
+    ///
+    /// When a key is no longer there, every remembered verdict dies. A verification that has begun may still end with
+    /// the old keys; nothing remembers it.
+    ///
+    /// # Errors
+    ///
+    /// - this verifier fetches its keys, different keys under one `kid`: [`Conflict`]
+    /// - no key: [`Empty`]; too many: [`OutOfRange`]
+    /// - a key: [`InvalidKey`], [`PrivateKey`], [`WeakSecret`]
+    /// - a key that no allowed algorithm is for: [`NoAlgorithms`]
+    /// - public keys and shared secrets, or one where the other is allowed: [`SymmetricAlgorithm`]
+    ///
+    /// [`Conflict`]: crate::error::BuildErrorKind::Conflict
+    /// [`Empty`]: crate::error::BuildErrorKind::Empty
+    /// [`InvalidKey`]: crate::error::BuildErrorKind::InvalidKey
+    /// [`NoAlgorithms`]: crate::error::BuildErrorKind::NoAlgorithms
+    /// [`OutOfRange`]: crate::error::BuildErrorKind::OutOfRange
+    /// [`PrivateKey`]: crate::error::BuildErrorKind::PrivateKey
+    /// [`SymmetricAlgorithm`]: crate::error::BuildErrorKind::SymmetricAlgorithm
+    /// [`WeakSecret`]: crate::error::BuildErrorKind::WeakSecret
+    pub fn replace_keys(&self, keys: StaticKeys) -> Result<(), BuildError> {
+        self.inner.keys.replace(keys, &self.inner.algorithms)
     }
 
     fn step(&self, token: &BearerToken, now: SystemTime) -> Step {

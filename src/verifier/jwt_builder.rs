@@ -12,7 +12,7 @@ use crate::client::{self, HttpClient};
 use crate::clock::{Clock, SystemClock};
 use crate::discovery::Issuer;
 use crate::error::{BuildError, BuildErrorKind};
-use crate::jwks::{IssuerKeys, KeyFetcher, KeySource, RemoteJwks};
+use crate::jwks::{IssuerKeys, KeyFetcher, KeySource, RemoteJwks, StaticKeys};
 use crate::secret::Secret;
 
 const MAX_TOKEN_AGE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -22,8 +22,9 @@ const RFC9068_CLAIMS: [&str; 7] = ["iss", "exp", "aud", "sub", "client_id", "iat
 /// Sets up a [`JwtVerifier`]. Made by [`JwtVerifier::builder`].
 ///
 /// Keys come from the issuer's metadata unless one of [`jwks_uri`](Self::jwks_uri),
-/// [`remote_jwks`](Self::remote_jwks), [`jwk_set`](Self::jwk_set), [`jwk`](Self::jwk),
-/// [`public_key_pem`](Self::public_key_pem), [`hmac_secret`](Self::hmac_secret) names another source.
+/// [`remote_jwks`](Self::remote_jwks), [`static_keys`](Self::static_keys), [`jwk_set`](Self::jwk_set),
+/// [`jwk`](Self::jwk), [`public_key_pem`](Self::public_key_pem), [`hmac_secret`](Self::hmac_secret) names another
+/// source.
 #[derive(Clone)]
 #[must_use = "the verifier is made by `build`"]
 pub struct JwtVerifierBuilder {
@@ -98,6 +99,14 @@ impl JwtVerifierBuilder {
         self.source("remote_jwks", KeySource::Remote(keys))
     }
 
+    /// Uses several keys at once, such as the old and the new one of a rotation.
+    ///
+    /// [`JwtVerifier::replace_keys`] puts others in their place. Shared secrets go with HS256 unless
+    /// [`algorithms`](Self::algorithms) says otherwise.
+    pub fn static_keys(self, keys: StaticKeys) -> Self {
+        self.source("static_keys", KeySource::Static(keys))
+    }
+
     /// Uses the keys of a JWK set, given as JSON. Keys that cannot be used are skipped.
     ///
     /// Shared secrets (`oct`) are read if only HMAC algorithms are allowed, and are the only ones then.
@@ -108,12 +117,12 @@ impl JwtVerifierBuilder {
     /// Uses one key, given as a JWK. If it has a `kid`, tokens have to name it or none. A shared secret (`oct`) needs
     /// [`algorithms`](Self::algorithms) too.
     pub fn jwk(self, json: impl Into<String>) -> Self {
-        self.source("jwk", KeySource::Jwk(Secret::new(json.into())))
+        self.source("jwk", KeySource::Static(StaticKeys::new().add_jwk(json)))
     }
 
     /// Uses one public key in PEM: `PUBLIC KEY` (SPKI) or `RSA PUBLIC KEY` (PKCS#1). A token's `kid` is ignored.
     pub fn public_key_pem(self, pem: impl Into<String>) -> Self {
-        self.source("public_key_pem", KeySource::Pem(Secret::new(pem.into())))
+        self.source("public_key_pem", KeySource::Static(StaticKeys::new().add_public_key_pem(pem)))
     }
 
     /// Uses a shared secret, with HS256 unless [`algorithms`](Self::algorithms) says otherwise.
@@ -127,7 +136,7 @@ impl JwtVerifierBuilder {
     ///
     /// [RFC 7518 §3.2]: https://www.rfc-editor.org/rfc/rfc7518#section-3.2
     pub fn hmac_secret(self, secret: impl Into<Vec<u8>>) -> Self {
-        self.source("hmac_secret", KeySource::Secret(Secret::new(secret.into())))
+        self.source("hmac_secret", KeySource::Static(StaticKeys::new().add_hmac_secret(secret)))
     }
 
     /// The algorithms that a token may be signed with.
@@ -186,7 +195,10 @@ impl JwtVerifierBuilder {
     /// - two sources of keys, a further audience where any is accepted: [`Conflict`](BuildErrorKind::Conflict)
     /// - a key: [`InvalidKey`](BuildErrorKind::InvalidKey), [`PrivateKey`](BuildErrorKind::PrivateKey),
     ///   [`WeakSecret`](BuildErrorKind::WeakSecret)
-    /// - a shared secret as a JWK without HMAC algorithms: [`SymmetricAlgorithm`](BuildErrorKind::SymmetricAlgorithm)
+    /// - a shared secret as a JWK without HMAC algorithms, or beside public keys:
+    ///   [`SymmetricAlgorithm`](BuildErrorKind::SymmetricAlgorithm)
+    /// - static keys: none: [`Empty`](BuildErrorKind::Empty); too many: [`OutOfRange`](BuildErrorKind::OutOfRange);
+    ///   different keys under one `kid`: [`Conflict`](BuildErrorKind::Conflict)
     /// - algorithms: [`NoAlgorithms`](BuildErrorKind::NoAlgorithms),
     ///   [`SymmetricAlgorithm`](BuildErrorKind::SymmetricAlgorithm)
     /// - a duration: [`OutOfRange`](BuildErrorKind::OutOfRange)
@@ -194,7 +206,7 @@ impl JwtVerifierBuilder {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        let (setting, source) = self.key_source()?;
+        let source = self.key_source()?;
         let mut rules = self.expected.check(source.is_discovered())?;
         if self.types == TokenTypes::Rfc9068 {
             rules.required.all.extend(RFC9068_CLAIMS.map(str::to_owned));
@@ -205,7 +217,7 @@ impl JwtVerifierBuilder {
         let algorithms = source.algorithms(self.algorithms.as_deref())?;
         let keys = match &source {
             KeySource::Remote(remote) => IssuerKeys::Fetched(self.fetcher(remote, rules.issuers.own())?),
-            configured => configured.read(setting, &algorithms)?,
+            configured => IssuerKeys::configured(configured.read(&algorithms)?),
         };
         Ok(JwtVerifier::new(Inner { rules, algorithms, types: self.types, keys, clock: self.clock }))
     }
@@ -240,11 +252,11 @@ impl JwtVerifierBuilder {
         self
     }
 
-    /// The one source of keys, and the name of the setting that made it.
-    fn key_source(&self) -> Result<(&'static str, KeySource), BuildError> {
+    /// The one source of keys.
+    fn key_source(&self) -> Result<KeySource, BuildError> {
         match self.sources.as_slice() {
-            [] => Ok(("remote_jwks", KeySource::Remote(self.usual_keys.clone()))),
-            [source] => Ok(source.clone()),
+            [] => Ok(KeySource::Remote(self.usual_keys.clone())),
+            [(_, source)] => Ok(source.clone()),
             [_, (setting, _), ..] => Err(BuildError::new(setting, BuildErrorKind::Conflict)),
         }
     }

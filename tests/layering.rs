@@ -33,11 +33,11 @@ const LEVELS: [&[&str]; 11] = [
     &["verifier"],
     &["cache", "extract", "host_guard", "middleware", "require", "session_binding"],
     &["providers"],
-    &["testing"],
+    &["settings", "testing"],
 ];
 
 /// What a file of a folder may use of its folder, besides the words of the folder itself.
-const INSIDE: [(&str, &[&str]); 99] = [
+const INSIDE: [(&str, &[&str]); 115] = [
     ("cache/bounds", &["digest"]),
     ("cache/cached", &["core", "counters", "digest", "entry", "flights", "handle", "limit", "memory"]),
     ("cache/core", &["bounds", "counters", "digest", "entry", "flights", "limit", "memory"]),
@@ -86,6 +86,25 @@ const INSIDE: [(&str, &[&str]); 99] = [
     ("session_binding/policy", &["tag"]),
     ("session_binding/service", &["future", "policy"]),
     ("session_binding/tag", &[]),
+    ("settings/asked", &["fields", "form", "surroundings"]),
+    ("settings/draft", &["fields", "raw", "what"]),
+    ("settings/error", &["what"]),
+    ("settings/fields", &["form", "provider", "raw", "what"]),
+    ("settings/files", &["what"]),
+    ("settings/form", &["raw", "what"]),
+    ("settings/jwt", &["fields", "surroundings"]),
+    (
+        "settings/parts",
+        &["asked", "draft", "fields", "files", "jwt", "provider", "stand_in", "surroundings", "what"],
+    ),
+    ("settings/provider", &["form", "raw", "what"]),
+    ("settings/raw", &[]),
+    ("settings/rules", &["draft", "fields", "files", "provider", "raw", "what"]),
+    ("settings/source", &["parts", "raw", "what"]),
+    ("settings/stand_in", &[]),
+    ("settings/structure", &["raw"]),
+    ("settings/surroundings", &[]),
+    ("settings/what", &[]),
     ("testing/clock", &[]),
     ("testing/fault", &[]),
     ("testing/github", &["fault", "github_accounts", "github_answers", "server", "traffic"]),
@@ -233,6 +252,7 @@ fn every_file_of_a_folder_that_decides_has_its_place() {
         "middleware/",
         "require/",
         "session_binding/",
+        "settings/",
         "testing/",
         "verifier/",
     ];

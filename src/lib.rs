@@ -76,6 +76,7 @@
 //! | `reqwest` | yes | the client that fetches keys and asks providers |
 //! | `axum` | yes | `AccessToken`, `Option<AccessToken>`, `Claims<T>` and `Scoped<S>` as arguments of handlers |
 //! | `metrics` | | the counters of caches for the facade of that name |
+//! | `settings` | | [`Settings`](settings::Settings): everything a deployment sets, from variables or files |
 //! | `testing` | | for tests: tokens without a provider, asserts, and an issuer, GitHub and introspection on loopback |
 //!
 //! Without any: the layer, the trait and the cache, no TLS, no network.
@@ -123,6 +124,8 @@ pub mod require;
 pub mod scope;
 pub mod secret;
 pub mod session_binding;
+#[cfg(feature = "settings")]
+pub mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod verifier;

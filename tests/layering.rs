@@ -33,7 +33,7 @@ const LEVELS: [&[&str]; 11] = [
     &["verifier"],
     &["cache", "extract", "host_guard", "middleware", "require", "session_binding"],
     &["providers"],
-    &["testing"],
+    &["settings", "testing"],
 ];
 
 /// What a file of a folder may use of its folder, besides the words of the folder itself.
@@ -86,6 +86,25 @@ const INSIDE: &[(&str, &[&str])] = &[
     ("session_binding/policy", &["tag"]),
     ("session_binding/service", &["future", "policy"]),
     ("session_binding/tag", &[]),
+    ("settings/asked", &["fields", "form", "surroundings"]),
+    ("settings/draft", &["fields", "raw", "what"]),
+    ("settings/error", &["what"]),
+    ("settings/fields", &["form", "provider", "raw", "what"]),
+    ("settings/files", &["what"]),
+    ("settings/form", &["raw", "what"]),
+    ("settings/jwt", &["fields", "surroundings"]),
+    (
+        "settings/parts",
+        &["asked", "draft", "fields", "files", "jwt", "provider", "stand_in", "surroundings", "what"],
+    ),
+    ("settings/provider", &["form", "raw", "what"]),
+    ("settings/raw", &[]),
+    ("settings/rules", &["draft", "fields", "files", "provider", "raw", "what"]),
+    ("settings/source", &["parts", "raw", "what"]),
+    ("settings/stand_in", &[]),
+    ("settings/structure", &["raw"]),
+    ("settings/surroundings", &[]),
+    ("settings/what", &[]),
     ("testing/challenge", &["challenge_grammar"]),
     ("testing/challenge_grammar", &[]),
     ("testing/clock", &[]),
@@ -238,6 +257,7 @@ fn every_file_of_a_folder_that_decides_has_its_place() {
         "middleware/",
         "require/",
         "session_binding/",
+        "settings/",
         "testing/",
         "verifier/",
     ];

@@ -72,24 +72,30 @@ impl BuildError {
     }
 }
 
+impl BuildErrorKind {
+    /// What is wrong with the setting, of which it is said.
+    pub(crate) fn says(self) -> &'static str {
+        match self {
+            Self::Conflict => "excludes another setting that was made",
+            Self::Empty => "is empty or matches everything",
+            Self::InsecureUrl => "has to be an https URL (http is for loopback addresses only)",
+            Self::InvalidKey => "is not a usable key",
+            Self::InvalidText => "has characters that do not belong there",
+            Self::InvalidUrl => "is not a URL of the form that is needed here",
+            Self::Missing => "is missing",
+            Self::NoAlgorithms => "leaves no algorithm that the keys can verify",
+            Self::OutOfRange => "is out of range",
+            Self::PrivateKey => "is a private key where a public one belongs",
+            Self::SymmetricAlgorithm => "mixes shared secrets and public keys",
+            Self::Tls => "cannot set up TLS: are there trusted root certificates?",
+            Self::WeakSecret => "is too short, or is the text of a key",
+        }
+    }
+}
+
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.kind {
-            BuildErrorKind::Conflict => "excludes another setting that was made",
-            BuildErrorKind::Empty => "is empty or matches everything",
-            BuildErrorKind::InsecureUrl => "has to be an https URL (http is for loopback addresses only)",
-            BuildErrorKind::InvalidKey => "is not a usable key",
-            BuildErrorKind::InvalidText => "has characters that do not belong there",
-            BuildErrorKind::InvalidUrl => "is not a URL of the form that is needed here",
-            BuildErrorKind::Missing => "is missing",
-            BuildErrorKind::NoAlgorithms => "leaves no algorithm that the keys can verify",
-            BuildErrorKind::OutOfRange => "is out of range",
-            BuildErrorKind::PrivateKey => "is a private key where a public one belongs",
-            BuildErrorKind::SymmetricAlgorithm => "mixes shared secrets and public keys",
-            BuildErrorKind::Tls => "cannot set up TLS: are there trusted root certificates?",
-            BuildErrorKind::WeakSecret => "is too short, or is the text of a key",
-        };
-        write!(f, "`{}` {what}", self.setting)
+        write!(f, "`{}` {}", self.setting, self.kind.says())
     }
 }
 

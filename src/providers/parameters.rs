@@ -43,6 +43,29 @@ impl Parameters {
         self.noted(checked.map_err(|kind| BuildError::new(setting, kind)))
     }
 
+    /// The first label of a host that the provider owns: letters, digits and `-`.
+    pub(super) fn label(&mut self, setting: &'static str, text: &str) -> String {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let checked = match text {
+            "" => Err(BuildErrorKind::Empty),
+            text if text.bytes().all(is_plain) => Ok(text.to_ascii_lowercase()),
+            _ => Err(BuildErrorKind::InvalidText),
+        };
+        self.noted(checked.map_err(|kind| BuildError::new(setting, kind)))
+    }
+
+    /// What the provider calls this application. It stands in no address.
+    pub(super) fn id(&mut self, setting: &'static str, text: impl Into<String>) -> String {
+        let text = text.into();
+        let is_hidden = |character: char| character.is_control() || character.is_whitespace();
+        let checked = match text.as_str() {
+            "" | "*" => Err(BuildErrorKind::Empty),
+            text if text.chars().any(is_hidden) => Err(BuildErrorKind::InvalidText),
+            _ => Ok(text),
+        };
+        self.noted(checked.map_err(|kind| BuildError::new(setting, kind)))
+    }
+
     /// A UUID as text, in small letters, as it stands in the addresses of its owner.
     pub(super) fn uuid(&mut self, setting: &'static str, text: &str) -> String {
         let is_hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -1,0 +1,915 @@
+//! Settings from variables and files: what they mean, and everything that is wrong with them at once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "common/keys.rs"]
+mod keys;
+
+#[path = "common/mod.rs"]
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use proptest::prelude::*;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tower_bearer::Algorithm;
+use tower_bearer::settings::{Settings, SettingsError};
+use tracing::Level;
+
+use common::Logs;
+use keys::{AUDIENCE, App, Reply, Script, World};
+
+const CANARY: &str = "S3cr3t-canary-0123456789-abcdefghijklmnop";
+const PAGE: &str = include_str!("../docs/settings.md");
+/// What the provider `jwt` needs.
+const MINIMAL: [(&str, &str); 2] =
+    [("API_AUTH_ISSUER", "https://idp.example.com"), ("API_AUTH_AUDIENCE", "https://api.example.com")];
+
+fn from_vars(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    Settings::from_vars("API_AUTH", variables.iter().copied())
+}
+
+/// The minimum and more.
+fn with(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    Settings::from_vars("API_AUTH", MINIMAL.into_iter().chain(variables.iter().copied()))
+}
+
+fn from_json(value: Value) -> Settings {
+    serde_json::from_value(value).unwrap()
+}
+
+/// What is wrong, without the prefix: `ISSUER is missing`.
+fn faults<T>(result: Result<T, SettingsError>) -> Vec<String> {
+    let told = |error: SettingsError| {
+        assert_eq!(error.to_string().lines().count(), error.faults().len() + 1, "{error}");
+        let lines = error.faults().iter().map(|fault| fault.to_string().replace(['`'], ""));
+        lines.map(|line| line.replace("API_AUTH_", "")).collect()
+    };
+    result.err().map_or_else(Vec::new, told)
+}
+
+/// The names of the faulty settings.
+fn names<T>(result: Result<T, SettingsError>) -> Vec<String> {
+    let told = |error: SettingsError| error.faults().iter().map(|fault| fault.name().to_owned()).collect();
+    result.err().map_or_else(Vec::new, told)
+}
+
+fn json_of(settings: &Settings) -> Value {
+    serde_json::to_value(settings).unwrap()
+}
+
+fn file(name: &str, content: impl AsRef<[u8]>) -> String {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("settings-{name}"));
+    fs::write(&path, content).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn fixture(name: &str) -> String {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "fixtures", name].iter().collect();
+    fs::read_to_string(path).unwrap()
+}
+
+/// The cells of a table of the page, without its head.
+fn table(head: &str) -> Vec<Vec<&'static str>> {
+    let mut lines = PAGE.lines().skip_while(|line| *line != head).skip(2).peekable();
+    assert!(lines.peek().is_some(), "{head}");
+    let cells = |line: &'static str| line.trim_matches('|').split(" | ").map(str::trim).collect::<Vec<_>>();
+    lines.take_while(|line| line.starts_with('|')).map(cells).collect()
+}
+
+#[test]
+fn the_page_lists_every_setting_as_it_is() {
+    let listed = table("| setting | form | default | range | meaning |");
+    let name = |name: &str| format!("`{name}`");
+    for (row, setting) in listed.iter().zip(Settings::table()) {
+        let own = [&name(setting.name()), setting.form(), setting.default_value(), setting.range()];
+        assert_eq!(row[..4], own);
+        assert_eq!(row[4], setting.meaning());
+    }
+    assert_eq!(listed.len(), Settings::table().len());
+}
+
+#[test]
+fn every_setting_has_a_form_and_a_meaning_and_a_name_of_its_own() {
+    let names: BTreeSet<_> = Settings::table().iter().map(|setting| setting.name()).collect();
+    assert_eq!(names.len(), Settings::table().len());
+    for setting in Settings::table() {
+        assert!(!setting.form().is_empty() && setting.meaning().ends_with('.'), "{}", setting.name());
+    }
+}
+
+/// A good value for whatever a provider needs.
+fn good(setting: &str) -> &'static str {
+    match setting {
+        "issuer" | "url" => "https://idp.example.com",
+        "audience" => "https://api.example.com",
+        "domain" => "acme.example.com",
+        "tenant_id" => "72f988bf-86f1-41af-91ab-2d7cd011db47",
+        "user_pool" => "eu-west-1_AbCdEfGhI",
+        "insecure_allow_any_audience" => "true",
+        "policy" => "B2C_1_signin",
+        _ => "acme",
+    }
+}
+
+#[test]
+fn every_provider_builds_of_what_it_needs_and_names_everything_that_is_missing() {
+    let providers = table("| provider | how | needs | takes besides |");
+    assert_eq!(providers.len(), 28);
+    for row in providers {
+        let provider = row[0].trim_matches('`');
+        let needs: Vec<&str> = row[2].split('`').skip(1).step_by(2).collect();
+        let mut given = serde_json::Map::from_iter([("provider".to_owned(), json!(provider))]);
+        let missing = names(from_json(given.clone().into()).layer());
+        let expected: BTreeSet<_> = needs.iter().copied().map(str::to_owned).collect();
+        assert_eq!(missing.into_iter().collect::<BTreeSet<_>>(), expected, "{provider}");
+        given.extend(needs.iter().map(|name| ((*name).to_owned(), json!(good(name)))));
+        let settings = from_json(given.into());
+        assert_eq!(faults(settings.layer()), Vec::<String>::new(), "{provider}");
+        let kebab = provider.replace('_', "-");
+        assert_eq!(from_json(json!({ "provider": kebab })).check().is_ok(), needs.is_empty());
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let told = faults(from_vars(&[
+        ("API_AUTH_ISUER", "https://idp.example.com"),
+        ("API_AUTH_ISSUER", "http://idp.example.com"),
+        ("API_AUTH_ALGORITHMS", "RS256, none"),
+        ("API_AUTH_LEEWAY", "301s"),
+        ("API_AUTH_MAX_TOKEN_AGE", "5"),
+        ("API_AUTH_RFC9068", "yes"),
+        ("API_AUTH_REQUIRED_CLAIMS", " "),
+        ("API_AUTH_SCOPES_AT", "realm_access/roles"),
+        ("API_AUTH_CLIENT_ID", "acme"),
+        ("API_AUTH_REQUIRED_SCOPES", "a\"b"),
+        ("API_AUTH_RESOURCE_NAME", "Files"),
+        ("API_AUTH_TIMEOUT", "0"),
+        ("API_AUTH_CACHE_JITTER", "51"),
+        ("API_AUTH_CACHE_REFRESH_AHEAD", "256"),
+        ("API_AUTH_CACHE_TIME_TO_LIVE", "2d"),
+        ("API_AUTH_PROXY", "socks5://proxy"),
+        ("API_AUTH_ROOT_CERTIFICATES_FILE", "/nonexistent/ca.pem"),
+        ("OTHER_ISSUER", "x"),
+        ("API_AUTHORITY", "x"),
+        ("API_AUTH", "x"),
+    ]));
+    assert_eq!(
+        told,
+        [
+            "ISUER is no setting",
+            "ISSUER has to be an https URL (http is for loopback addresses only)",
+            "AUDIENCE is missing",
+            "CLIENT_ID means nothing to the provider jwt",
+            "ALGORITHMS has to be a list of algorithms, such as RS256",
+            "RFC9068 has to be true or false",
+            "MAX_TOKEN_AGE has to be a number with one of the units ms, s, m, h, d",
+            "LEEWAY is out of range",
+            "REQUIRED_CLAIMS is empty or matches everything",
+            "SCOPES_AT has characters that do not belong there",
+            "REQUIRED_SCOPES has characters that do not belong there",
+            "RESOURCE_NAME has no effect without RESOURCE",
+            "TIMEOUT is out of range",
+            "CACHE_TIME_TO_LIVE is out of range",
+            "CACHE_REFRESH_AHEAD is out of range",
+            "CACHE_JITTER is out of range",
+            "ROOT_CERTIFICATES_FILE names a file that cannot be read: entity not found",
+            "PROXY is not a URL of the form that is needed here",
+        ]
+    );
+}
+
+#[test]
+fn a_name_is_told_as_it_was_written() {
+    assert_eq!(names(with(&[("api_auth_Isuer", "x")])), ["api_auth_Isuer"]);
+    assert_eq!(names(with(&[("api_auth_leeway", "x")])), ["api_auth_leeway"]);
+    assert_eq!(names(with(&[("API_AUTH_", "x")])), ["API_AUTH_"]);
+    assert_eq!(names(from_vars(&[])), ["API_AUTH_ISSUER", "API_AUTH_AUDIENCE"]);
+    let settings = from_json(json!({ "isuer": "x", "Issuer": "x", "leeway": [] }));
+    assert_eq!(names(settings.check()), ["Issuer", "isuer", "issuer", "audience", "leeway"]);
+    let nasty = with(&[("API_AUTH_\n\u{1b}[31m", "x")]).unwrap_err();
+    assert_eq!(nasty.to_string().lines().count(), 2);
+    assert!(!nasty.to_string().contains('\u{1b}'));
+}
+
+#[test]
+fn small_letters_are_as_good_and_both_are_too_much() {
+    assert!(from_vars(&[("api_auth_issuer", MINIMAL[0].1), MINIMAL[1]]).is_ok());
+    assert_eq!(faults(with(&[("api_auth_issuer", MINIMAL[0].1)])), ["api_auth_issuer is set twice"]);
+    let twice: Settings =
+        serde_json::from_str(r#"{"issuer": "https://idp.example.com", "audience": "a", "audience": "b"}"#)
+            .unwrap();
+    assert_eq!(faults(twice.check()), ["audience is set twice"]);
+}
+
+#[test]
+fn a_prefix_is_a_name() {
+    for prefix in ["A", "API_AUTH", "x1"] {
+        let names = names(Settings::from_vars(prefix, Vec::<(String, String)>::new()));
+        assert_eq!(names, ["ISSUER", "AUDIENCE"].map(|name| format!("{prefix}_{name}")));
+    }
+    for prefix in ["", "_", "API_AUTH_", "API AUTH", "API-AUTH", "ä", "A.B", "A\n"] {
+        assert_eq!(names(Settings::from_vars(prefix, MINIMAL)), ["prefix"], "{prefix:?}");
+        assert_eq!(names(Settings::from_env(prefix)), ["prefix"], "{prefix:?}");
+    }
+}
+
+#[test]
+fn only_the_word_false_turns_it_off() {
+    let off = from_vars(&[("API_AUTH_ENABLED", "false")]).unwrap();
+    assert!(!off.is_enabled() && off.layer().unwrap().is_none());
+    assert!(from_json(json!({ "enabled": false })).layer().unwrap().is_none());
+    assert!(with(&[("API_AUTH_ENABLED", "true")]).unwrap().layer().unwrap().is_some());
+    for word in ["", " ", "0", "1", "no", "off", "False", "FALSE", "false ", "f", "disabled", "yes", "True"] {
+        assert_eq!(names(with(&[("API_AUTH_ENABLED", word)])), ["API_AUTH_ENABLED"], "{word:?}");
+    }
+    for value in [json!(0), json!(null), json!("no"), json!([]), json!([false]), json!({}), json!(0.0)] {
+        let settings = from_json(json!({ "enabled": value, "issuer": MINIMAL[0].1, "audience": "a" }));
+        assert!(settings.is_enabled());
+        assert_eq!(names(settings.layer()), ["enabled"]);
+    }
+}
+
+#[test]
+fn what_is_off_is_still_looked_at_for_misspelt_names() {
+    let told =
+        faults(from_vars(&[("API_AUTH_ENABLED", "false"), ("API_AUTH_ISUER", "x"), ("API_AUTH_GRPC", "1")]));
+    assert_eq!(told, ["ISUER is no setting", "GRPC has to be true or false"]);
+    let off = from_vars(&[("API_AUTH_ENABLED", "false"), ("API_AUTH_ISSUER", "no URL?")]);
+    assert_eq!(names(off), ["API_AUTH_ISSUER"]);
+    let off = from_vars(&[("API_AUTH_ENABLED", "false")]).unwrap();
+    assert_eq!(names(off.verifier()), ["API_AUTH_ISSUER", "API_AUTH_AUDIENCE"]);
+}
+
+#[test]
+fn an_empty_value_is_no_value_and_an_error() {
+    for setting in Settings::table() {
+        let name = format!("API_AUTH_{}", setting.name().to_ascii_uppercase());
+        for empty in ["", " ", "\t\n"] {
+            let variables =
+                MINIMAL.into_iter().filter(|(own, _)| *own != name).chain([(name.as_str(), empty)]);
+            assert!(names(Settings::from_vars("API_AUTH", variables)).contains(&name), "{name}");
+        }
+        let mut given = json!({ "issuer": MINIMAL[0].1, "audience": "a" });
+        for empty in [json!(null), json!([]), json!({}), json!(-1), json!(1.5)] {
+            given[setting.name()] = empty;
+            assert!(names(from_json(given.clone()).check()).contains(&setting.name().to_owned()));
+        }
+    }
+}
+
+#[test]
+fn values_have_one_form_in_every_format() {
+    let toml = r#"
+        issuer = "https://idp.example.com"
+        audience = ["https://api.example.com", "api"]
+        algorithms = ["RS256", "ES256"]
+        required_scopes = "a b"
+        rfc9068 = true
+        leeway = "30s"
+        cache_max_entries = 500
+        cache_time_to_live = 0
+        timeout = "1500ms"
+    "#;
+    let json = json!({
+        "issuer": "https://idp.example.com",
+        "audience": "https://api.example.com,api",
+        "algorithms": "RS256 ES256",
+        "required_scopes": ["a", "b"],
+        "rfc9068": "true",
+        "leeway": "30000ms",
+        "cache_max_entries": "500",
+        "cache_time_to_live": "0s",
+        "timeout": "1500ms",
+    });
+    let variables = [
+        ("API_AUTH_ISSUER", "https://idp.example.com"),
+        ("API_AUTH_AUDIENCE", "https://api.example.com api"),
+        ("API_AUTH_ALGORITHMS", " RS256 , ES256 "),
+        ("API_AUTH_REQUIRED_SCOPES", "a,b"),
+        ("API_AUTH_RFC9068", "true"),
+        ("API_AUTH_LEEWAY", "30s"),
+        ("API_AUTH_CACHE_MAX_ENTRIES", "500"),
+        ("API_AUTH_CACHE_TIME_TO_LIVE", "0"),
+        ("API_AUTH_TIMEOUT", "1500ms"),
+    ];
+    let environment = config::Environment::with_prefix("API_AUTH")
+        .source(Some(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect()));
+    let config = config::Config::builder().add_source(environment).build().unwrap();
+    let all = [
+        toml::from_str::<Settings>(toml).unwrap(),
+        from_json(json),
+        from_vars(&variables).unwrap(),
+        config.try_deserialize().unwrap(),
+    ];
+    for settings in &all {
+        assert_eq!(faults(settings.check()), Vec::<String>::new());
+        assert_eq!(json_of(settings), json_of(&all[0]));
+    }
+    assert_eq!(json_of(&all[0])["leeway"], "30s");
+    assert_eq!(json_of(&all[0])["cache_time_to_live"], "0");
+}
+
+#[test]
+fn what_is_written_is_read_as_the_same() {
+    let settings = from_json(json!({
+        "enabled": true,
+        "provider": "github",
+        "client_id": "Iv1.0123456789abcdef",
+        "client_secret_file": "/run/secrets/github",
+        "allowed_users": [1, "22"],
+        "allowed_teams": ["acme/staff"],
+        "resource": "https://mcp.example.com/mcp",
+        "resource_name": "Files of Acme, Ltd.",
+        "cache_max_bytes": 65536,
+        "cache_jitter": 0,
+        "cache_stale_if_error": "90m",
+        "upstream_timeout": "1s",
+        "grpc": false,
+    }));
+    let written = json_of(&settings);
+    assert_eq!(written["cache_stale_if_error"], "90m");
+    assert_eq!(written["allowed_users"], json!([1, 22]));
+    assert_eq!(json_of(&serde_json::from_value(written.clone()).unwrap()), written);
+    let text = toml::to_string(&settings).unwrap();
+    assert_eq!(json_of(&toml::from_str(&text).unwrap()), written);
+    let variables = written.as_object().unwrap().iter().map(|(name, value)| {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let list = |list: &Vec<Value>| list.iter().map(text).collect::<Vec<_>>().join(",");
+        (format!("X_{}", name.to_uppercase()), value.as_array().map_or_else(|| text(value), list))
+    });
+    let faults = faults(Settings::from_vars("X", variables));
+    assert_eq!(faults, ["X_CLIENT_SECRET_FILE names a file that cannot be read: entity not found"]);
+    let unreadable = from_json(json!({ "isuer": "x" }));
+    assert!(serde_json::to_string(&unreadable).is_err());
+}
+
+#[test]
+fn settings_are_part_of_a_larger_file() {
+    #[derive(Deserialize)]
+    struct Whole {
+        port: u16,
+        #[serde(flatten)]
+        auth: Settings,
+    }
+
+    #[derive(Deserialize)]
+    struct Nested {
+        auth: Settings,
+    }
+
+    let whole: Whole =
+        toml::from_str("port = 80\nissuer = \"https://idp.example.com\"\naudience = \"a\"").unwrap();
+    assert_eq!((whole.port, faults(whole.auth.check())), (80, Vec::new()));
+    let nested: Nested = toml::from_str("[auth]\nisuer = 1979-05-27\naudience = 7").unwrap();
+    assert_eq!(names(nested.auth.check()), ["isuer", "issuer", "audience"]);
+}
+
+#[test]
+fn a_duration_has_a_unit() {
+    for (text, written) in [
+        ("1ms", "1ms"),
+        ("1000ms", "1s"),
+        ("60s", "1m"),
+        ("0", "0"),
+        ("0m", "0"),
+        ("1h", "1h"),
+        ("24h", "1d"),
+    ] {
+        let settings = with(&[("API_AUTH_CACHE_TIME_TO_LIVE", text)]).unwrap();
+        assert_eq!(json_of(&settings)["cache_time_to_live"], written);
+    }
+    for text in [
+        "5",
+        "5M",
+        "5 s",
+        " 5s",
+        "5s ",
+        "1m30s",
+        "1.5s",
+        "-1s",
+        "+1s",
+        "s",
+        "5sec",
+        "0x1s",
+        "٥s",
+        "1_0s",
+        "00",
+        "18446744073709551615d",
+        "18446744073709551616s",
+        "1w",
+        "5min",
+    ] {
+        let result = with(&[("API_AUTH_CACHE_TIME_TO_LIVE", text)]);
+        assert_eq!(result.is_ok(), text == "00", "{text}");
+    }
+}
+
+#[test]
+fn what_means_nothing_to_a_provider_is_not_passed_over() {
+    let github =
+        [("API_AUTH_PROVIDER", "github"), ("API_AUTH_CLIENT_ID", "a"), ("API_AUTH_CLIENT_SECRET", "b")];
+    for name in ["ALGORITHMS", "ISSUER", "AUDIENCE", "LEEWAY", "INSECURE_ALLOW_ANY_AUDIENCE", "DOMAIN"] {
+        let name = format!("API_AUTH_{name}");
+        let value = if name.contains("INSECURE") { "false" } else { "RS256" };
+        let value = if name.contains("LEEWAY") { "1s" } else { value };
+        let given = github.into_iter().chain([(name.as_str(), value)]);
+        let told = Settings::from_vars("API_AUTH", given).unwrap_err();
+        let expected = format!("`{name}` means nothing to the provider `github`");
+        assert_eq!(told.faults().iter().map(ToString::to_string).collect::<Vec<_>>(), [expected]);
+    }
+    assert_eq!(
+        faults(from_vars(&[
+            ("API_AUTH_PROVIDER", "auth0"),
+            ("API_AUTH_INSECURE_ALLOW_ANY_AUDIENCE", "true"),
+            ("API_AUTH_SECRET_KEY", "x"),
+        ])),
+        [
+            "AUDIENCE is missing",
+            "DOMAIN is missing",
+            "SECRET_KEY means nothing to the provider auth0",
+            "INSECURE_ALLOW_ANY_AUDIENCE means nothing to the provider auth0",
+        ],
+    );
+    assert_eq!(names(with(&[("API_AUTH_PROVIDER", "acme")])), ["API_AUTH_PROVIDER"]);
+}
+
+#[test]
+fn what_excludes_each_other_is_named() {
+    let pem = fixture("rsa_public.pem");
+    for (variables, expected) in [
+        (
+            &[("API_AUTH_JWKS_URL", "https://idp.example.com/k"), ("API_AUTH_PUBLIC_KEY", pem.as_str())][..],
+            "PUBLIC_KEY is set together with JWKS_URL",
+        ),
+        (
+            &[("API_AUTH_INSECURE_ALLOW_ANY_AUDIENCE", "true")],
+            "INSECURE_ALLOW_ANY_AUDIENCE is set together with AUDIENCE",
+        ),
+        (
+            &[
+                ("API_AUTH_INSECURE_ALLOW_ANY_ISSUER", "true"),
+                ("API_AUTH_JWKS_URL", "https://idp.example.com/k"),
+            ],
+            "INSECURE_ALLOW_ANY_ISSUER is set together with ISSUER",
+        ),
+        (
+            &[("API_AUTH_PROXY", "http://proxy:3128"), ("API_AUTH_SSRF_PROTECTION", "true")],
+            "SSRF_PROTECTION excludes another setting that was made",
+        ),
+        (
+            &[("API_AUTH_PUBLIC_KEY", pem.as_str()), ("API_AUTH_ALGORITHMS", "HS256")],
+            "ALGORITHMS mixes shared secrets and public keys",
+        ),
+    ] {
+        assert_eq!(faults(with(variables)), [expected]);
+    }
+    let settings = with(&[("API_AUTH_SSRF_PROTECTION", "true")]).unwrap().http_client(Script::new());
+    assert_eq!(faults(settings.layer()), ["SSRF_PROTECTION is set together with http_client"]);
+}
+
+#[test]
+fn a_secret_comes_from_a_file() {
+    let github = |file: &str| {
+        from_vars(&[
+            ("API_AUTH_PROVIDER", "github"),
+            ("API_AUTH_CLIENT_ID", "acme"),
+            ("API_AUTH_CLIENT_SECRET_FILE", file),
+        ])
+    };
+    for content in ["secret", "secret\n", "secret\r\n"] {
+        assert!(github(&file("secret", content)).is_ok(), "{content:?}");
+    }
+    let long = vec![b'x'; 1024 * 1024 + 1];
+    for (number, (content, expected)) in [
+        (&b"secret\n\n"[..], "has characters that do not belong there"),
+        (b" secret", "has characters that do not belong there"),
+        (b"\n", "is empty or matches everything"),
+        (b"", "is empty or matches everything"),
+        (b"\xff\xfe", "names a file that is no text of at most 1 MiB"),
+        (&long, "names a file that is no text of at most 1 MiB"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let told = faults(github(&file(&format!("bad-{number}"), content)));
+        assert_eq!(told, [format!("CLIENT_SECRET_FILE {expected}")]);
+    }
+    assert_eq!(
+        faults(github("/nonexistent/secret")),
+        ["CLIENT_SECRET_FILE names a file that cannot be read: entity not found"]
+    );
+    assert_eq!(names(github(env!("CARGO_TARGET_TMPDIR"))), ["API_AUTH_CLIENT_SECRET_FILE"]);
+    let both = from_vars(&[
+        ("API_AUTH_PROVIDER", "github"),
+        ("API_AUTH_CLIENT_ID", "acme"),
+        ("API_AUTH_CLIENT_SECRET", "secret"),
+        ("API_AUTH_CLIENT_SECRET_FILE", &file("both", "secret")),
+    ]);
+    assert_eq!(faults(both), ["CLIENT_SECRET_FILE is set together with CLIENT_SECRET"]);
+}
+
+#[test]
+fn a_key_that_is_none_is_named_and_a_private_one_is_refused() {
+    let private = fixture("rsa_private.pem");
+    let both = format!("{}{}", fixture("rsa_public.pem"), fixture("p256_public.pem"));
+    let cut =
+        format!("{}-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", fixture("rsa_public.pem"));
+    for (name, value, expected) in [
+        ("PUBLIC_KEY", both.as_str(), None),
+        ("PUBLIC_KEY", "no key", Some("is not a usable key")),
+        ("PUBLIC_KEY", &cut, Some("is not a usable key")),
+        ("PUBLIC_KEY", &private, Some("is a private key where a public one belongs")),
+        ("JWK_SET", "{}", Some("is not a usable key")),
+        ("SECRET_KEY", "0123456789012345678901234567890", Some("is too short, or is the text of a key")),
+        ("SECRET_KEY", &both, Some("is too short, or is the text of a key")),
+        ("SECRET_KEY", "01234567890123456789012345678901\n\n01234567890123456789012345678902\n", None),
+        (
+            "JWKS_URL",
+            "http://idp.example.com/keys",
+            Some("has to be an https URL (http is for loopback addresses only)"),
+        ),
+    ] {
+        let expected: Vec<String> = expected.iter().map(|what| format!("{name} {what}")).collect();
+        assert_eq!(faults(with(&[(&format!("API_AUTH_{name}"), value)])), expected);
+    }
+    let told = faults(with(&[("API_AUTH_PUBLIC_KEY_FILE", &file("private.pem", &private))]));
+    assert_eq!(told, ["PUBLIC_KEY_FILE is a private key where a public one belongs"]);
+}
+
+/// Everything that can be seen of settings: whole or wrong.
+fn everything_of(settings: &Settings) -> String {
+    let (logs, _guard) = Logs::capture();
+    let mut text = format!("{settings:?} {settings:#?} {:?} ", settings.clone());
+    text.push_str(&serde_json::to_string(settings).unwrap_or_else(|error| format!("{error:?} {error}")));
+    text.push_str(&toml::to_string(settings).unwrap_or_else(|error| format!("{error:?} {error}")));
+    match settings.layer() {
+        Ok(layer) => text.push_str(&format!("{layer:?} {:?}", settings.verifier())),
+        Err(error) => text.push_str(&format!("{error} {error:?} {error:#?}")),
+    }
+    text + &logs.text()
+}
+
+#[test]
+fn no_secret_is_seen_anywhere() {
+    let secret = format!("{CANARY}-{CANARY}");
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{CANARY}\n-----END PUBLIC KEY-----");
+    let proxy = format!("http://user:{CANARY}@proxy.example.com:3128");
+    let jwk = json!({ "keys": [{ "kty": "oct", "k": CANARY }] }).to_string();
+    let jwt = |name: &str, value: &str| json!({ "issuer": "https://i", "audience": "a", name: value });
+    let github = |secret: &str| json!({ "provider": "github", "client_id": "a", "client_secret": secret });
+    for given in [
+        jwt("secret_key", &secret),
+        jwt("secret_key", CANARY),
+        json!({ "issuer": "https://i", "audience": "a", "secret_key": [secret, CANARY, "x"] }),
+        jwt("public_key", &pem),
+        jwt("jwk_set", &jwk),
+        jwt("proxy", &proxy),
+        jwt("proxy", CANARY),
+        jwt("client_secret", CANARY),
+        jwt("jwks_url", &format!("https://idp.example.com/keys?key={CANARY}")),
+        jwt("client_secert", CANARY),
+        jwt("leeway", CANARY),
+        jwt("algorithms", CANARY),
+        jwt("enabled", CANARY),
+        jwt("provider", CANARY),
+        jwt("cache_jitter", CANARY),
+        jwt("public_key_file", &file("canary.pem", &pem)),
+        github(CANARY),
+        github(&format!("{CANARY} ")),
+        github(&format!(" {CANARY}\n{CANARY}")),
+    ] {
+        let mut text = everything_of(&from_json(given.clone()));
+        if given.get("jwks_url").is_some() {
+            // Written into a file it has to be whole.
+            text = text.replacen(&format!("?key={CANARY}"), "", 2);
+        }
+        assert!(!text.contains("S3cr3t"), "{given}: {text}");
+    }
+    let error = with(&[("API_AUTH_SECRET_KEY", CANARY), ("API_AUTH_X", CANARY)]).unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("S3cr3t-"));
+}
+
+#[test]
+fn what_weakens_is_logged_when_something_is_made_of_it() {
+    let insecure = from_json(json!({
+        "jwks_url": "https://idp.example.com/keys",
+        "insecure_allow_any_audience": true,
+        "insecure_allow_any_issuer": true,
+        "insecure_allow_missing_expiry": true,
+        "insecure_allow_id_tokens": true,
+    }));
+    let off = from_json(json!({ "enabled": false }));
+    let usual = from_json(json!({
+        "issuer": "https://idp.example.com", "audience": "a", "insecure_allow_id_tokens": false,
+    }));
+    let (logs, _guard) = Logs::capture();
+    for settings in [&insecure, &off, &usual] {
+        settings.check().unwrap();
+    }
+    assert_eq!(logs.count(Level::WARN), 0);
+    usual.layer().unwrap();
+    assert_eq!(logs.count(Level::WARN), 0);
+    insecure.layer().unwrap();
+    assert_eq!(logs.count(Level::WARN), 4);
+    assert!(logs.text().contains("insecure_allow_missing_expiry"), "{}", logs.text());
+    off.layer().unwrap();
+    assert_eq!(logs.count(Level::WARN), 5);
+    assert!(logs.text().contains("setting=enabled"), "{}", logs.text());
+}
+
+/// The app of these settings, in front of an issuer whose keys are in the script.
+fn app(world: &World, given: Value) -> App {
+    let settings = from_json(given).http_client(world.script.clone()).clock(world.clock.clone());
+    App::of(settings.layer().unwrap().unwrap())
+}
+
+#[tokio::test]
+async fn a_good_token_is_served_and_a_bad_one_is_not() {
+    let world = World::new().await;
+    let given = json!({
+        "issuer": world.issuer.issuer(),
+        "audience": ["other", AUDIENCE],
+        "jwks_url": world.issuer.jwks_uri(),
+        "required_scopes": "read write",
+    });
+    let app = app(&world, given);
+    let token = || world.issuer.token().audience(AUDIENCE);
+    assert_eq!(app.status(&token().scope("write read x").mint()).await, 200);
+    assert_eq!(app.status(&token().scope("read").mint()).await, 403);
+    assert_eq!(app.status(&world.issuer.token().audience("elsewhere").scope("read write").mint()).await, 401);
+    assert_eq!(app.status(&world.forged()).await, 401);
+    let mut late = token().scope("read write").mint();
+    assert_eq!(app.status(&late).await, 200);
+    world.pass(24 * 60 * 60);
+    assert_eq!(app.status(&late).await, 401);
+    late.push('x');
+    assert_eq!(app.status(&late).await, 401);
+}
+
+#[tokio::test]
+async fn an_issuer_on_loopback_is_found_by_itself() {
+    let world = World::new().await;
+    let layer = from_vars(&[("API_AUTH_ISSUER", world.issuer.issuer()), ("API_AUTH_RESOURCE", AUDIENCE)]);
+    let layer = layer.unwrap().clock(world.clock.clone()).layer().unwrap().unwrap();
+    let app = App::of(layer);
+    assert_eq!(app.status(&world.token()).await, 200);
+    assert_eq!(app.status(&world.issuer.token().audience("elsewhere").mint()).await, 401);
+}
+
+#[tokio::test]
+async fn keys_of_a_file_are_all_good() {
+    let world = World::new().await;
+    let secret = String::from_utf8(world.issuer.hmac_secret().to_vec()).unwrap();
+    let keys = file("secrets", format!("01234567890123456789012345678901234567890123456789\n{secret}\n"));
+    let given = json!({ "issuer": world.issuer.issuer(), "audience": AUDIENCE, "secret_key_file": keys });
+    let app_of_secrets = app(&world, given);
+    let token = |algorithm| world.issuer.token().audience(AUDIENCE).algorithm(algorithm).mint();
+    assert_eq!(app_of_secrets.status(&token(Algorithm::Hs256)).await, 200);
+    assert_eq!(app_of_secrets.status(&token(Algorithm::Rs256)).await, 401);
+    let set = file("set.json", world.issuer.jwk_set());
+    let given = json!({ "issuer": world.issuer.issuer(), "audience": AUDIENCE, "jwk_set_file": set });
+    let app_of_set = app(&world, given);
+    assert_eq!(app_of_set.status(&token(Algorithm::Hs256)).await, 401);
+    assert_eq!(app_of_set.status(&token(Algorithm::Es256)).await, 200);
+    assert_eq!(world.script.count(), 0);
+}
+
+#[tokio::test]
+async fn a_cache_without_memory_asks_each_time() {
+    let world = World::new().await;
+    let url = "https://idp.example.com/introspect";
+    let answer = json!({ "active": true, "sub": "alice", "aud": AUDIENCE, "exp": 4_102_444_800_u64 });
+    world.script.set(url, Reply::document(answer.to_string()));
+    let mut given = json!({
+        "provider": "introspection",
+        "issuer": "https://idp.example.com",
+        "audience": AUDIENCE,
+        "client_id": "api",
+        "client_secret": "secret of the api",
+        "introspection_url": url,
+        "allow_missing_issuer": true,
+    });
+    let remembering = app(&world, given.clone());
+    assert_eq!([remembering.status("a").await, remembering.status("a").await], [200, 200]);
+    assert_eq!(world.script.count(), 1);
+    given["cache_time_to_live"] = json!(0);
+    given["client_authentication"] = json!("post");
+    let forgetting = app(&world, given);
+    assert_eq!([forgetting.status("a").await, forgetting.status("a").await], [200, 200]);
+    assert_eq!(world.script.count(), 3);
+    let basic: Vec<bool> =
+        world.script.asked().iter().map(|asked| asked.headers.contains_key("authorization")).collect();
+    assert_eq!(basic, [true, false, false]);
+}
+
+#[tokio::test]
+async fn a_token_that_was_revoked_is_forgotten_by_the_handle() {
+    let world = World::new().await;
+    let url = "https://idp.example.com/introspect";
+    let answer = json!({ "active": true, "iss": "https://idp.example.com", "aud": AUDIENCE, "exp": 4_102_444_800_u64 });
+    world.script.set(url, Reply::document(answer.to_string()));
+    let settings = from_json(json!({
+        "provider": "introspection",
+        "issuer": "https://idp.example.com",
+        "audience": AUDIENCE,
+        "client_id": "api",
+        "client_secret": "secret",
+        "introspection_url": url,
+    }));
+    let verifier = settings.http_client(world.script.clone()).clock(world.clock.clone()).verifier().unwrap();
+    let handle = verifier.handle();
+    let app = App::new(verifier, world.clock.clone());
+    assert_eq!(app.status("a").await, 200);
+    assert_eq!(handle.stats().entries(), 1);
+    handle.clear();
+    assert_eq!(app.status("a").await, 200);
+    assert_eq!(world.script.count(), 2);
+}
+
+#[tokio::test]
+async fn a_layer_can_be_changed_in_code() {
+    let world = World::new().await;
+    let given = json!({
+        "issuer": world.issuer.issuer(), "audience": AUDIENCE, "jwks_url": world.issuer.jwks_uri(),
+    });
+    let settings = from_json(given).http_client(world.script.clone()).clock(world.clock.clone());
+    let builder = settings.layer_builder().unwrap().unwrap();
+    let app = App::of(builder.required_scopes(["admin"]).build().unwrap());
+    assert_eq!(app.status(&world.token()).await, 403);
+}
+
+#[tokio::test]
+async fn without_a_token_only_an_optional_layer_lets_through() {
+    use tower::{ServiceBuilder, ServiceExt};
+
+    for (optional, expected) in [(true, 200), (false, 401)] {
+        let settings =
+            from_json(json!({ "issuer": MINIMAL[0].1, "audience": "a", "optional": optional.to_string() }));
+        let layer = settings.layer().unwrap().unwrap();
+        let service = ServiceBuilder::new().layer(layer).service_fn(async |_: http::Request<()>| {
+            Ok::<_, std::convert::Infallible>(http::Response::new(()))
+        });
+        let response = service.oneshot(http::Request::new(())).await.unwrap();
+        assert_eq!(response.status(), expected);
+    }
+}
+
+/// What a child process finds in its environment.
+#[test]
+#[ignore = "started by the next"]
+fn the_environment_of_this_process() {
+    match Settings::from_env("TOWER_BEARER_TEST") {
+        Ok(settings) => println!("settings: {settings:?}"),
+        Err(error) => println!("error: {error} {error:?}"),
+    }
+}
+
+#[test]
+fn variables_of_the_process_are_read() {
+    let child = |variables: &[(&str, &std::ffi::OsStr)]| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "the_environment_of_this_process", "--ignored", "--nocapture"]);
+        command.envs(variables.iter().copied());
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let issuer = ("TOWER_BEARER_TEST_ISSUER", "https://idp.example.com".as_ref());
+    let good = child(&[issuer, ("TOWER_BEARER_TEST_AUDIENCE", "a".as_ref())]);
+    assert!(good.contains("settings:") && good.contains("idp.example.com"), "{good}");
+    let bad = child(&[issuer]);
+    assert!(bad.contains("`TOWER_BEARER_TEST_AUDIENCE` is missing"), "{bad}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+
+        let text = std::ffi::OsStr::from_bytes(b"S3cr3t-\xff");
+        let bad = child(&[issuer, ("TOWER_BEARER_TEST_AUDIENCE", text), ("OTHER", text)]);
+        assert!(bad.contains("`TOWER_BEARER_TEST_AUDIENCE` is no text") && !bad.contains("S3cr3t"), "{bad}");
+    }
+}
+
+fn any_name() -> impl Strategy<Value = String> {
+    let known: Vec<&str> = Settings::table().iter().map(|setting| setting.name()).collect();
+    prop_oneof![
+        8 => prop::sample::select(known).prop_map(str::to_owned),
+        1 => "[a-z_]{0,12}",
+        1 => any::<String>(),
+    ]
+}
+
+fn any_text() -> impl Strategy<Value = String> {
+    let good = [
+        "https://idp.example.com",
+        "https://api.example.com",
+        "true",
+        "false",
+        "5s",
+        "10",
+        "0",
+        "50",
+        "a b",
+        "/scp",
+        "RS256",
+        "HS256",
+        "acme",
+        "jwt",
+        "github",
+        "introspection",
+        "entra",
+        "keycloak",
+        "gitlab",
+        "google",
+        "workos",
+        "okta",
+        "acme.example.com",
+        "72f988bf-86f1-41af-91ab-2d7cd011db47",
+        "post",
+        "acme/staff",
+        "eu-west-1_AbCdEfGhI",
+        "0123456789012345678901234567890123456789",
+        CANARY,
+        "",
+        "*",
+    ];
+    prop_oneof![6 => prop::sample::select(good.to_vec()).prop_map(str::to_owned), 1 => any::<String>()]
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        8 => any_text().prop_map(Value::String),
+        1 => prop::collection::vec(any_text(), 0..3).prop_map(|list| json!(list)),
+        1 => any::<i64>().prop_map(|number| json!(number)),
+        1 => any::<f64>().prop_map(|number| json!(number)),
+        1 => any::<bool>().prop_map(Value::Bool),
+        1 => prop::sample::select(vec![json!(null), json!({ "a": [1] }), json!([[["a"]]])]),
+    ]
+}
+
+/// A fault is about a name that was given, or says what is missing.
+fn assert_named(error: &SettingsError, given: &BTreeSet<String>) {
+    assert!(!error.faults().is_empty());
+    for fault in error.faults() {
+        let is_known = given.contains(fault.name());
+        assert!(is_known || fault.to_string().ends_with("is missing"), "{error}");
+    }
+    assert!(!error.to_string().contains("S3cr3t"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
+
+    #[test]
+    fn any_table_is_a_layer_or_a_list_of_faults(
+        given in prop::collection::btree_map(any_name(), any_value(), 0..12),
+    ) {
+        let value = serde_json::to_value(&given).unwrap();
+        let settings = from_json(value).http_client(Script::new());
+        let names: BTreeSet<String> = given.keys().cloned().collect();
+        match settings.layer() {
+            Ok(layer) => prop_assert_eq!(layer.is_some(), settings.is_enabled()),
+            Err(error) => assert_named(&error, &names),
+        }
+        prop_assert_eq!(settings.layer().is_ok(), settings.check().is_ok());
+        prop_assert_eq!(settings.is_enabled(), !matches!(
+            given.get("enabled"),
+            Some(Value::Bool(false))
+        ) && given.get("enabled") != Some(&json!("false")));
+        if settings.check().is_ok() {
+            let written = json_of(&settings);
+            prop_assert_eq!(json_of(&from_json(written.clone())), written);
+        }
+    }
+
+    #[test]
+    fn nothing_but_enabled_turns_it_off(name in any_name(), value in any_value()) {
+        prop_assume!(name != "enabled");
+        let mut given = json!({ "issuer": "https://i", "audience": "a" });
+        given[&name] = value;
+        let settings = from_json(given);
+        let settings = settings.http_client(Script::new());
+        prop_assert!(!matches!(settings.layer(), Ok(None)));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(40) })]
+
+    #[test]
+    fn any_variables_are_settings_or_a_list_of_faults(
+        given in prop::collection::btree_map(any_name(), any_text(), 0..8),
+        prefix in prop_oneof![9 => Just("API_AUTH".to_owned()), 1 => any::<String>()],
+    ) {
+        let variables: BTreeMap<String, String> =
+            given.iter().map(|(name, value)| (format!("{prefix}_{}", name.to_uppercase()), value.clone())).collect();
+        let mut names: BTreeSet<String> = variables.keys().cloned().collect();
+        names.insert("prefix".to_owned());
+        if let Err(error) = Settings::from_vars(&prefix, variables) {
+            assert_named(&error, &names);
+        }
+    }
+}

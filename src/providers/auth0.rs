@@ -11,9 +11,10 @@ pub const AUTH0_PERMISSIONS: &str = "/permissions";
 /// `acme.eu.auth0.com`, and the identifier of the API.
 ///
 /// Signed; keys by discovery. The audience is the identifier of the API: a client that names none when it asks gets
-/// an opaque token, which is refused.
+/// an opaque token, which is refused, and so is an ID token, whose audience is its client. `sub` has to be there.
 ///
-/// With "Add Permissions in the Access Token" the permissions are scopes too if that is said:
+/// Scopes are those in `scope`. With "Add Permissions in the Access Token" the permissions are scopes too if that is
+/// said:
 ///
 /// ```
 /// # #[cfg(feature = "reqwest")] {
@@ -32,5 +33,7 @@ pub const AUTH0_PERMISSIONS: &str = "/permissions";
 pub fn auth0(domain: &str, audience: impl Into<String>) -> JwtVerifierBuilder {
     let mut given = Parameters::default();
     let domain = given.host("domain", domain);
-    JwtVerifier::builder(format!("https://{domain}/"), audience).fault(given.fault())
+    JwtVerifier::builder(format!("https://{domain}/"), audience)
+        .add_required_one_of(["sub"])
+        .fault(given.fault())
 }

@@ -4,7 +4,20 @@ use super::parameters::Parameters;
 use crate::secret::Secret;
 use crate::verifier::{IntrospectionVerifier, IntrospectionVerifierBuilder};
 
-/// Verifies the OAuth access tokens of [Clerk] for one OAuth application.
+/// Verifies the OAuth access tokens of [Clerk] for one OAuth application: the domain of the instance, such as
+/// `clerk.example.com` or `saving-primate-16.clerk.accounts.dev`, and id and secret of the application.
+///
+/// Asked about, at `https://{domain}/oauth/token_info`. The audience is the application: `aud` where the answer has it,
+/// else `client_id`. An answer that names an issuer has to name `https://{domain}`. `sub` has to be there.
+///
+/// Scopes are those in `scope`.
+///
+/// The session tokens of Clerk, which a browser sends to the application itself, are JWTs without an audience, and not
+/// for this verifier.
+///
+/// Not tried with the real provider.
+///
+/// [Clerk]: https://clerk.com/docs/oauth/oauth-verify-tokens
 pub fn clerk(
     domain: &str,
     client_id: impl Into<String>,
@@ -18,5 +31,6 @@ pub fn clerk(
         .client_secret_basic(client_id, client_secret)
         .client_as_audience()
         .allow_missing_issuer()
+        .add_required_one_of(["sub"])
         .fault(given.fault())
 }

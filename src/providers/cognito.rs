@@ -9,7 +9,10 @@ use crate::verifier::{JwtVerifier, JwtVerifierBuilder};
 ///
 /// Signed; keys by discovery. An access token of Cognito has no `aud` unless the client asked for a resource: it is
 /// then taken if it was issued to our app client (`client_id`). With resource binding,
-/// [`add_audience`](JwtVerifierBuilder::add_audience) names the resource. `token_use` has to be `access`.
+/// [`add_audience`](JwtVerifierBuilder::add_audience) names the resource. `token_use` has to be `access`, which that of
+/// an ID token is not, and `sub` has to be there.
+///
+/// Scopes are those in `scope`. With `.add_scopes_at("/cognito:groups")` groups are scopes too.
 ///
 /// Not tried with the real provider.
 ///
@@ -17,6 +20,7 @@ use crate::verifier::{JwtVerifier, JwtVerifierBuilder};
 pub fn cognito(user_pool: &str, client_id: impl Into<String>) -> JwtVerifierBuilder {
     let mut given = Parameters::default();
     let pool = given.name("user_pool", user_pool);
+    let client_id = given.id("client_id", client_id);
     let region = pool.split_once('_').map(|(region, _)| region).filter(|region| !region.is_empty());
     let no_region = region.is_none().then(|| BuildError::new("user_pool", BuildErrorKind::InvalidText));
     let region = region.unwrap_or_default();
@@ -24,5 +28,6 @@ pub fn cognito(user_pool: &str, client_id: impl Into<String>) -> JwtVerifierBuil
     JwtVerifier::builder(format!("https://cognito-idp.{region}.amazonaws.com{suffix}/{pool}"), client_id)
         .client_as_audience()
         .add_required_values("token_use", ["access"])
+        .add_required_one_of(["sub"])
         .fault(given.fault().or(no_region))
 }

@@ -4,13 +4,49 @@ use super::parameters::Parameters;
 use crate::jwks::RemoteJwks;
 use crate::verifier::{JwtVerifier, JwtVerifierBuilder};
 
-const BASE: &str = "https://api.descope.com";
+const API: &str = "https://api.descope.com";
 
-/// Verifies the access tokens of [Descope]: the id of the project, such as `P2abcDEFghiJKLmno`, and the audience.
+/// Verifies the access tokens that clients of a project of [Descope] get by OAuth: the id of the project, such as
+/// `P2abcDEFghiJKLmnoPQRstuVWXyz`, and the audience, which is the identifier of the resource in the console, such as
+/// `https://api.example.com/mcp`.
+///
+/// Signed; keys at `https://api.descope.com/{project}/.well-known/jwks.json`. The issuer is that of the project,
+/// `https://api.descope.com/v1/apps/{project}`; an MCP server of the console has one of its own, which is said so:
+///
+/// ```
+/// # #[cfg(feature = "reqwest")] {
+/// use tower_bearer::providers;
+///
+/// let project = "P2abcDEFghiJKLmnoPQRstuVWXyz";
+/// let server = "M2abcDEFghiJKLmnoPQRstuVWXyz";
+/// let verifier = providers::descope(project, "https://api.example.com/mcp")
+///     .add_issuer_alias(format!("https://api.descope.com/v1/apps/agentic/{project}/{server}"))
+///     .build()?;
+/// # }
+/// # Ok::<(), tower_bearer::BuildError>(())
+/// ```
+///
+/// `sub` and `scope` have to be there: session tokens, which are of another issuer, have no scopes. Scopes are those in
+/// `scope`. With `.add_scopes_at("/permissions")` permissions are scopes too. A project with a domain of its own is
+/// [`JwtVerifier::builder`] with that domain.
+///
+/// # Security
+///
+/// Tokens that were got without naming a resource have the id of the project for an audience. Given that as the
+/// audience, tokens for every other API of the project are good here too.
+///
+/// Refresh tokens of Descope are signed with the same keys, and marked by a claim `drn` alone. One that has the issuer
+/// and the audience of an access token is not told apart.
+///
+/// Not tried with the real provider.
+///
+/// [Descope]: https://docs.descope.com/identity-federation/resources
 pub fn descope(project_id: &str, audience: impl Into<String>) -> JwtVerifierBuilder {
     let mut given = Parameters::default();
     let project = given.name("project_id", project_id);
-    JwtVerifier::builder(format!("{BASE}/v1/apps/{project}"), audience)
-        .usual_keys(RemoteJwks::at(format!("{BASE}/{project}/.well-known/jwks.json")))
+    JwtVerifier::builder(format!("{API}/v1/apps/{project}"), audience)
+        .usual_keys(RemoteJwks::at(format!("{API}/{project}/.well-known/jwks.json")))
+        .add_required_one_of(["sub"])
+        .add_required_one_of(["scope"])
         .fault(given.fault())
 }

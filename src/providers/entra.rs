@@ -23,7 +23,7 @@ const CHINA: Cloud =
 /// application id or `api://` before it; another identifier URI is one more
 /// [`add_audience`](JwtVerifierBuilder::add_audience). A token has to name the client that got it (`azp` or `appid`),
 /// which an ID token does not, and what it was given (`scp` or `roles`): any client of the tenant gets a token without
-/// either.
+/// either. `sub` has to be there.
 ///
 /// Scopes are those in `scp`. Clients ask for them as `api://{application id}/{scope}`, which
 /// [`challenge_scope_names`](crate::middleware::AuthLayerBuilder::challenge_scope_names) tells them. With
@@ -47,23 +47,34 @@ const CHINA: Cloud =
 ///
 /// [Microsoft Entra ID]: https://learn.microsoft.com/entra/identity-platform/access-tokens
 pub fn entra(tenant_id: &str, client_id: impl Into<String>) -> JwtVerifierBuilder {
-    of_tenant(&GLOBAL, tenant_id, client_id.into())
+    of_tenant(&GLOBAL, tenant_id, client_id)
 }
 
-/// The same as [`entra`] in the cloud of the government of the USA.
+/// The same as [`entra`] in the [cloud of the government of the USA]: logins at `login.microsoftonline.us`.
+///
+/// Tokens of version 1.0 have the same issuer in this cloud as in the global one, `https://sts.windows.net`. The keys
+/// are those of this cloud.
+///
+/// Not tried with the real provider.
+///
+/// [cloud of the government of the USA]: https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
 pub fn entra_us_government(tenant_id: &str, client_id: impl Into<String>) -> JwtVerifierBuilder {
-    of_tenant(&US_GOVERNMENT, tenant_id, client_id.into())
+    of_tenant(&US_GOVERNMENT, tenant_id, client_id)
 }
 
-/// The same as [`entra`] in the cloud of 21Vianet in China.
+/// The same as [`entra`] in the [cloud of 21Vianet] in China: logins at `login.partner.microsoftonline.cn`.
+///
+/// Not tried with the real provider.
+///
+/// [cloud of 21Vianet]: https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
 pub fn entra_china(tenant_id: &str, client_id: impl Into<String>) -> JwtVerifierBuilder {
-    of_tenant(&CHINA, tenant_id, client_id.into())
+    of_tenant(&CHINA, tenant_id, client_id)
 }
 
 /// Verifies the access tokens of all tenants of [Microsoft Entra ID] for one application, personal accounts included.
 ///
-/// As [`entra`], and the issuer has to be that of the tenant that the token names (`tid`). A key that Microsoft publishes
-/// for one tenant signs for that tenant alone.
+/// As [`entra`], with the keys that all tenants share, and the issuer has to be that of the tenant that the token names
+/// (`tid`).
 ///
 /// Whom to let in is for the application to say; these let in tenants of a list:
 ///
@@ -86,19 +97,25 @@ pub fn entra_china(tenant_id: &str, client_id: impl Into<String>) -> JwtVerifier
 ///
 /// Whoever has an account anywhere at Microsoft gets a token for an application that is open to all tenants.
 ///
+/// Microsoft notes with some keys that they sign for one tenant. That is not compared.
+///
 /// Not tried with the real provider.
 ///
 /// [Microsoft Entra ID]: https://learn.microsoft.com/entra/identity-platform/claims-validation
 pub fn entra_any_tenant(client_id: impl Into<String>) -> JwtVerifierBuilder {
+    let mut given = Parameters::default();
+    let client_id = given.id("client_id", client_id);
     let Cloud { login, sts } = GLOBAL;
-    for_application(format!("{login}/common/v2.0"), client_id.into())
+    for_application(format!("{login}/common/v2.0"), client_id)
         .of_tenants("tid", [(format!("{login}/"), "/v2.0"), (format!("{sts}/"), "/")])
         .usual_keys(RemoteJwks::at(format!("{login}/common/discovery/v2.0/keys")))
+        .fault(given.fault())
 }
 
-fn of_tenant(cloud: &Cloud, tenant_id: &str, client_id: String) -> JwtVerifierBuilder {
+fn of_tenant(cloud: &Cloud, tenant_id: &str, client_id: impl Into<String>) -> JwtVerifierBuilder {
     let mut given = Parameters::default();
     let tenant = given.uuid("tenant_id", tenant_id);
+    let client_id = given.id("client_id", client_id);
     let Cloud { login, sts } = cloud;
     for_application(format!("{login}/{tenant}/v2.0"), client_id)
         .add_issuer_alias(format!("{sts}/{tenant}/"))
@@ -106,11 +123,13 @@ fn of_tenant(cloud: &Cloud, tenant_id: &str, client_id: String) -> JwtVerifierBu
         .fault(given.fault())
 }
 
-fn for_application(issuer: String, client_id: String) -> JwtVerifierBuilder {
+/// What the tokens for an application have in common, wherever they are from.
+pub(super) fn for_application(issuer: String, client_id: String) -> JwtVerifierBuilder {
     let identifier = format!("api://{client_id}");
     JwtVerifier::builder(issuer, client_id)
         .add_audience(identifier)
         .add_client_claim("appid")
         .add_required_one_of(["azp", "appid"])
         .add_required_one_of(["scp", "roles"])
+        .add_required_one_of(["sub"])
 }

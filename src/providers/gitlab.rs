@@ -9,12 +9,15 @@ use crate::verifier::{UserInfoVerifier, UserInfoVerifierBuilder};
 /// Asked about, at `/oauth/token/info`, which names the application, the scopes and the time that is left. The subject
 /// is the number of the user. Personal access tokens name no application and are refused.
 ///
+/// Scopes are those of GitLab, such as `read_user` and `api`.
+///
 /// Not tried with the real provider.
 ///
 /// [GitLab]: https://docs.gitlab.com/api/oauth2/#retrieve-the-token-information
 pub fn gitlab(url: &str, client_id: impl Into<String>) -> UserInfoVerifierBuilder {
     let mut given = Parameters::default();
     let url = given.base("url", url);
+    let client_id = given.id("client_id", client_id);
     UserInfoVerifier::builder(url.clone())
         .endpoint(format!("{url}/oauth/token/info"))
         .audience_at("/application/uid", client_id)

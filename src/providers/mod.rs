@@ -13,6 +13,18 @@
 //! # Ok::<(), tower_bearer::BuildError>(())
 //! ```
 //!
+//! | tokens | functions |
+//! |---|---|
+//! | signed | `auth0` `authkit` `cognito` `descope` `google_id_tokens` `keycloak` `oci` `okta` `scalekit` `supabase` |
+//! | by Microsoft | `entra` `entra_any_tenant` `entra_b2c` `entra_china` `entra_external_id` `entra_us_government` |
+//! | asked about, by introspection | `clerk` `propelauth` `salesforce` |
+//! | asked about, otherwise | `discord` `github` `gitlab` `google` |
+//! | the same, and for which application they are is not shown | `atlassian` `hugging_face` `workos` |
+//!
+//! What has to be named, which rule stands for the audience and what is peculiar is in `docs/providers.md`, and in the
+//! docs of each function. A parameter that would change the address into which it goes is an error of `build()`, under
+//! the name of the parameter.
+//!
 //! Any other provider that publishes metadata is
 //! [`JwtVerifier::builder(issuer, audience)`](crate::JwtVerifier::builder): nothing else is needed.
 //!

@@ -7,7 +7,22 @@ use crate::verifier::{JwtVerifier, JwtVerifierBuilder};
 /// What all domains call themselves.
 const COMMON_ISSUER: &str = "https://identity.oraclecloud.com/";
 
-/// Verifies the access tokens of one identity domain of [OCI].
+/// Verifies the access tokens of one identity domain of [OCI]: the URL of the domain, such as
+/// `https://idcs-0123456789abcdef.identity.oraclecloud.com`, and the primary audience of the resource application, such
+/// as `https://api.example.com/`, spelled as it is in tokens.
+///
+/// Signed; keys at `{domain}/admin/v1/SigningCert/jwk`, which the domain gives to strangers only if "Configure client
+/// access" is on in its settings. All domains call themselves `https://identity.oraclecloud.com/`: what tells them
+/// apart is the key, so the issuer of the access token here is the URL of the domain. `tok_type` has to be `AT`, which
+/// that of an ID token is not, and `sub` has to be there.
+///
+/// Scopes are those in `scope`, without the audience before them.
+///
+/// `ByIssuer` does not find this verifier, as it looks for the URL of the domain.
+///
+/// Not tried with the real provider.
+///
+/// [OCI]: https://docs.oracle.com/iaas/Content/Identity/api-getstarted/AccessToken.htm
 pub fn oci(domain_url: &str, audience: impl Into<String>) -> JwtVerifierBuilder {
     let mut given = Parameters::default();
     let url = given.base("domain_url", domain_url);
@@ -15,5 +30,6 @@ pub fn oci(domain_url: &str, audience: impl Into<String>) -> JwtVerifierBuilder 
         .add_issuer_alias(COMMON_ISSUER)
         .usual_keys(RemoteJwks::at(format!("{url}/admin/v1/SigningCert/jwk")))
         .add_required_values("tok_type", ["AT"])
+        .add_required_one_of(["sub"])
         .fault(given.fault())
 }

@@ -142,6 +142,24 @@ mod tests {
     }
 
     #[test]
+    fn a_label_is_no_host_of_its_own() {
+        assert_eq!(checked(|given| given.label("tenant", "Contoso-1")).as_deref(), Ok("contoso-1"));
+        for text in ["", "contoso.evil", "a/b", "a b", "a_b", "\u{e4}", "{a}", "https://contoso"] {
+            assert!(checked(|given| given.label("tenant", text)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_any_text_that_shows() {
+        for text in ["123-abc.apps.googleusercontent.com", "https://app.example.com/meta?a#b", "\u{e4}"] {
+            assert_eq!(checked(|given| given.id("client_id", text)).as_deref(), Ok(text));
+        }
+        for text in ["", "*", " ", "a b", "a\n", "a\u{0}"] {
+            assert!(checked(|given| given.id("client_id", text)).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
     fn a_uuid_is_written_in_one_way() {
         let id = "9188040D-6c67-4c5b-b112-36a304b66dad";
         assert_eq!(checked(|given| given.uuid("tenant", id)), Ok(id.to_lowercase()));

@@ -5,9 +5,13 @@ use crate::secret::Secret;
 use crate::verifier::{IntrospectionVerifier, IntrospectionVerifierBuilder};
 
 /// Verifies the OAuth access tokens of [PropelAuth] for one resource: the auth URL of the project, such as
-/// `https://auth.example.com`, the resource for which clients ask, and id and secret of the introspection client.
+/// `https://auth.example.com`, the resource for which clients ask, such as `https://api.example.com/mcp`, and id and
+/// secret of the introspection client.
 ///
-/// Asked about, at `/oauth/2.1/introspect`. The audience is the resource.
+/// Asked about, at `/oauth/2.1/introspect`. The audience is the resource. The answer has to name the issuer,
+/// `{auth URL}/oauth/2.1`, and `sub`.
+///
+/// Scopes are those in `scope`.
 ///
 /// Not tried with the real provider.
 ///
@@ -20,8 +24,10 @@ pub fn propelauth(
 ) -> IntrospectionVerifierBuilder {
     let mut given = Parameters::default();
     let url = given.base("auth_url", auth_url);
+    let client_id = given.id("client_id", client_id);
     IntrospectionVerifier::builder(format!("{url}/oauth/2.1"), audience)
         .endpoint(format!("{url}/oauth/2.1/introspect"))
         .client_secret_basic(client_id, client_secret)
+        .add_required_one_of(["sub"])
         .fault(given.fault())
 }

@@ -73,8 +73,8 @@ pub fn entra_china(tenant_id: &str, client_id: impl Into<String>) -> JwtVerifier
 
 /// Verifies the access tokens of all tenants of [Microsoft Entra ID] for one application, personal accounts included.
 ///
-/// As [`entra`], with the keys that all tenants share, and the issuer has to be that of the tenant that the token names
-/// (`tid`).
+/// As [`entra`], with the keys of all tenants, and the issuer has to be that of the tenant that the token names (`tid`).
+/// A key that Microsoft publishes for one tenant signs for that tenant alone.
 ///
 /// Whom to let in is for the application to say; these let in tenants of a list:
 ///
@@ -96,8 +96,6 @@ pub fn entra_china(tenant_id: &str, client_id: impl Into<String>) -> JwtVerifier
 /// # Security
 ///
 /// Whoever has an account anywhere at Microsoft gets a token for an application that is open to all tenants.
-///
-/// Microsoft notes with some keys that they sign for one tenant. That is not compared.
 ///
 /// Not tried with the real provider.
 ///

@@ -682,6 +682,8 @@ fn a_demand_that_nothing_could_meet_is_refused() {
         (verifier().add_required_values("tid", nothing), ("add_required_values", Empty)),
         (verifier().add_required_values("", ["a"]), ("add_required_values", Empty)),
         (verifier().add_required_values("a b", ["a"]), ("add_required_values", InvalidText)),
+        (verifier().add_refused_values("drn", nothing), ("add_refused_values", Empty)),
+        (verifier().add_refused_values(" ", ["a"]), ("add_refused_values", Empty)),
         (verifier().add_scopes_at("roles"), ("add_scopes_at", InvalidText)),
         (verifier().add_scopes_at(""), ("add_scopes_at", InvalidText)),
         (verifier().add_scopes_at("/a~2"), ("add_scopes_at", InvalidText)),

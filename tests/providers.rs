@@ -336,6 +336,7 @@ fn descope() -> Signed {
             ),
             ("a token for the project", json!({ "aud": "P2abcDEFghi" }), "audience"),
             ("an ID token", json!({ "aud": "TPA2abcDEFghi", "scope": null }), "audience"),
+            ("a refresh token", json!({ "drn": "DSR" }), "claim"),
         ],
         required: &["scope", "sub"],
         good,
@@ -1127,6 +1128,35 @@ async fn entra_lets_in_tenants_of_a_list_if_that_is_said() {
     let verdict = world.verify(preset(), &other).await;
     assert_eq!(verdict.unwrap().issuer(), Some(&*issuer));
     assert_eq!(outcome(&world.verify(listed(), &other).await), "claim");
+}
+
+#[tokio::test]
+async fn a_key_that_microsoft_has_for_one_tenant_signs_for_no_other() {
+    let Signed { good, preset, keys, .. } = entra_any_tenant();
+    let world = World::new().await;
+    for (issuer, expected) in [
+        ("https://login.microsoftonline.com/{tenantid}/v2.0".to_owned(), "good"),
+        (format!("https://login.microsoftonline.com/{TENANT}/v2.0"), "good"),
+        (format!("https://login.microsoftonline.com/{OTHER_TENANT}/v2.0"), "issuer"),
+        ("https://login.microsoftonline.us/{tenantid}/v2.0".to_owned(), "issuer"),
+    ] {
+        let mut set: Value = serde_json::from_str(&world.issuer.jwk_set()).unwrap();
+        for key in set["keys"].as_array_mut().unwrap() {
+            key["issuer"] = issuer.clone().into();
+        }
+        world.script.set(keys, Reply::document(set.to_string()));
+        assert_eq!(outcome(&world.verify(preset(), &good).await), expected, "{issuer}");
+    }
+}
+
+#[tokio::test]
+async fn supabase_keeps_anonymous_users_out_if_that_is_said() {
+    let Signed { good, preset, .. } = supabase();
+    let world = World::of(&supabase()).await;
+    let known = || preset().add_refused_values("is_anonymous", ["true"]);
+    assert_eq!(outcome(&world.verify(known(), &good).await), "good");
+    let anonymous = changed(&good, &json!({ "is_anonymous": true }));
+    assert_eq!(outcome(&world.verify(known(), &anonymous).await), "claim");
 }
 
 #[tokio::test]

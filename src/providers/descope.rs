@@ -26,17 +26,14 @@ const API: &str = "https://api.descope.com";
 /// # Ok::<(), tower_bearer::BuildError>(())
 /// ```
 ///
-/// `sub` and `scope` have to be there: session tokens, which are of another issuer, have no scopes. Scopes are those in
-/// `scope`. With `.add_scopes_at("/permissions")` permissions are scopes too. A project with a domain of its own is
+/// `sub` and `scope` have to be there: session tokens, which are of another issuer, have no scopes. A refresh token, which
+/// is signed with the same keys and says `DSR` in `drn`, is refused. Scopes are those in `scope`. With `.add_scopes_at("/permissions")` permissions are scopes too. A project with a domain of its own is
 /// [`JwtVerifier::builder`] with that domain.
 ///
 /// # Security
 ///
 /// Tokens that were got without naming a resource have the id of the project for an audience. Given that as the
 /// audience, tokens for every other API of the project are good here too.
-///
-/// Refresh tokens of Descope are signed with the same keys, and marked by a claim `drn` alone. One that has the issuer
-/// and the audience of an access token is not told apart.
 ///
 /// Not tried with the real provider.
 ///
@@ -48,5 +45,6 @@ pub fn descope(project_id: &str, audience: impl Into<String>) -> JwtVerifierBuil
         .usual_keys(RemoteJwks::at(format!("{API}/{project}/.well-known/jwks.json")))
         .add_required_one_of(["sub"])
         .add_required_one_of(["scope"])
+        .add_refused_values("drn", ["DSR"])
         .fault(given.fault())
 }

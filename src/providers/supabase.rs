@@ -33,8 +33,8 @@ const LOGGED_IN: &str = "authenticated";
 ///
 /// All of a project have the one audience: a token that a user gave to any application of it is good here.
 ///
-/// A project may let in anonymous users, who are `authenticated` too. A
-/// [`RequireClaims`](crate::RequireClaims) tells them apart by the claim `is_anonymous`.
+/// A project may let in anonymous users, who are `authenticated` too. `.add_refused_values("is_anonymous", ["true"])`
+/// keeps them out.
 ///
 /// Not tried with the real provider.
 ///

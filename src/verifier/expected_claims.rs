@@ -149,8 +149,8 @@ macro_rules! claims_setters {
                 self
             }
 
-            /// A claim that has to be one of these strings, or a list with one of them. Each call is a demand of its
-            /// own.
+            /// A claim that has to have one of these values, or be a list with one of them. Each call is a demand of its
+            /// own. What is no string, such as `true`, is compared as it is written in JSON.
             pub fn add_required_values<T: Into<String>>(
                 mut self,
                 claim: impl Into<String>,
@@ -158,6 +158,18 @@ macro_rules! claims_setters {
             ) -> Self {
                 let values = values.into_iter().map(Into::into).collect();
                 self.expected.required.values.push((claim.into(), values));
+                self
+            }
+
+            /// A claim that must not have any of these values, nor be a list with one. It may be missing. Each call is a
+            /// demand of its own. What is no string, such as `true`, is compared as it is written in JSON.
+            pub fn add_refused_values<T: Into<String>>(
+                mut self,
+                claim: impl Into<String>,
+                values: impl IntoIterator<Item = T>,
+            ) -> Self {
+                let values = values.into_iter().map(Into::into).collect();
+                self.expected.required.refused.push((claim.into(), values));
                 self
             }
 

@@ -1,4 +1,6 @@
-//! Claims that have to be there, and what they have to say.
+//! Claims that have to be there, and what they have to say or must not.
+
+use std::borrow::Cow;
 
 use super::parties;
 use crate::error::{BuildError, BuildErrorKind};
@@ -12,6 +14,8 @@ pub(crate) struct RequiredClaims {
     pub(crate) one_of: Vec<Vec<String>>,
     /// A claim, and the values of which it has to have one.
     pub(crate) values: Vec<(String, Vec<String>)>,
+    /// A claim, and the values of which it must not have any.
+    pub(crate) refused: Vec<(String, Vec<String>)>,
 }
 
 impl RequiredClaims {
@@ -20,7 +24,11 @@ impl RequiredClaims {
         let is_there = |name: &String| claims.get(name).is_some_and(|value| !value.is_null());
         self.all.iter().all(is_there)
             && self.one_of.iter().all(|names| names.iter().any(is_there))
-            && self.values.iter().all(|(name, values)| has_one(claims.get(name), values))
+            && self.values.iter().all(|(name, values)| has_one(claims.get(name), values) == Some(true))
+            // What cannot be read may say anything.
+            && self.refused.iter().all(|(name, values)| {
+                !claims.has(name) || has_one(claims.get(name), values) == Some(false)
+            })
     }
 
     /// Whether they can be met.
@@ -30,9 +38,12 @@ impl RequiredClaims {
             not_empty("add_required_one_of", names)?;
             parties::names("add_required_one_of", names)?;
         }
-        for (name, values) in &self.values {
-            not_empty("add_required_values", values)?;
-            parties::names("add_required_values", std::slice::from_ref(name))?;
+        for (setting, list) in [("add_required_values", &self.values), ("add_refused_values", &self.refused)]
+        {
+            for (name, values) in list {
+                not_empty(setting, values)?;
+                parties::names(setting, std::slice::from_ref(name))?;
+            }
         }
         Ok(())
     }
@@ -43,10 +54,14 @@ fn not_empty(setting: &'static str, list: &[String]) -> Result<(), BuildError> {
     if list.is_empty() { Err(BuildError::new(setting, BuildErrorKind::Empty)) } else { Ok(()) }
 }
 
-/// Whether a claim is one of these strings, or a list with one of them.
-fn has_one(value: Option<Value<'_>>, wanted: &[String]) -> bool {
-    let mut found = false;
-    let readable =
-        value.and_then(|value| value.each_string(|own| found |= wanted.iter().any(|one| *one == own)));
-    readable.is_some() && found
+/// Whether a claim has one of these values, or is a list in which one is. None if it is neither.
+fn has_one(value: Option<Value<'_>>, wanted: &[String]) -> Option<bool> {
+    let values = value.map(|value| value.elements().unwrap_or_else(|| vec![value]))?;
+    let is_plain = |value: &Value<'_>| !value.text().starts_with(['[', '{']);
+    let is_wanted = |value: &Value<'_>| {
+        // `true` and `1` are written in one way, and strings in many.
+        let text = value.string().unwrap_or_else(|| Cow::Borrowed(value.text()));
+        wanted.iter().any(|one| *one == text)
+    };
+    values.iter().all(is_plain).then(|| values.iter().any(is_wanted))
 }

@@ -375,6 +375,7 @@ fn required_values_and_one_of_several_claims_are_there() {
         all: Vec::new(),
         one_of: vec![texts(&["azp", "appid"]), texts(&["scp", "roles"])],
         values: vec![("ver".to_owned(), texts(&["1.0", "2.0"]))],
+        refused: Vec::new(),
     };
     let rules = Rules { required, ..rules() };
     for (changes, good) in [
@@ -382,10 +383,37 @@ fn required_values_and_one_of_several_claims_are_there() {
         (json!({ "appid": "a", "roles": [], "ver": ["x", "1.0"] }), true),
         (json!({ "azp": "a", "scp": "b" }), false),
         (json!({ "azp": "a", "scp": "b", "ver": "3.0" }), false),
-        (json!({ "azp": "a", "scp": "b", "ver": 2.0 }), false),
-        (json!({ "azp": "a", "scp": "b", "ver": ["2.0", 2] }), false),
+        (json!({ "azp": "a", "scp": "b", "ver": 2 }), false),
+        (json!({ "azp": "a", "scp": "b", "ver": ["2.0", 2] }), true),
+        (json!({ "azp": "a", "scp": "b", "ver": ["2.0", []] }), false),
+        (json!({ "azp": "a", "scp": "b", "ver": { "2.0": "2.0" } }), false),
         (json!({ "azp": "a", "ver": "2.0" }), false),
         (json!({ "scp": "b", "roles": ["c"], "ver": "2.0" }), false),
+    ] {
+        let expected = if good { None } else { Some(Claim) };
+        assert_eq!(kind(&rules, changes.clone()), expected, "{changes}");
+    }
+}
+
+#[test]
+fn a_claim_with_a_refused_value_is_refused_and_one_that_is_missing_is_not() {
+    let values = ["DSR", "true", "1"].map(str::to_owned).to_vec();
+    let required = RequiredClaims { refused: vec![("drn".to_owned(), values)], ..RequiredClaims::default() };
+    let rules = Rules { required, ..rules() };
+    for (changes, good) in [
+        (json!({}), true),
+        (json!({ "drn": "DS" }), true),
+        (json!({ "drn": "dsr" }), true),
+        (json!({ "drn": false }), true),
+        (json!({ "drn": [] }), true),
+        (json!({ "drn": ["a", 2] }), true),
+        (json!({ "drn": "DSR" }), false),
+        (json!({ "drn": true }), false),
+        (json!({ "drn": "true" }), false),
+        (json!({ "drn": 1 }), false),
+        (json!({ "drn": ["a", "DSR"] }), false),
+        (json!({ "drn": ["a", []] }), false),
+        (json!({ "drn": {} }), false),
     ] {
         let expected = if good { None } else { Some(Claim) };
         assert_eq!(kind(&rules, changes.clone()), expected, "{changes}");

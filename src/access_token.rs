@@ -31,7 +31,7 @@ mod weight;
 /// assert_eq!(token.claim::<String>("team").as_deref(), Some("infra"));
 /// ```
 ///
-/// There is no other way to get one: no field to set, no default, nothing to read one from.
+/// There is no other way to get one, but for tests: no field to set, no default, nothing to read one from.
 ///
 /// ```compile_fail,E0599
 /// tower_bearer::AccessToken::default();
@@ -99,6 +99,36 @@ impl AccessToken {
     /// Starts an access token. Only a verifier that has checked the bearer token may say this.
     pub fn verified() -> AccessTokenBuilder {
         AccessTokenBuilder::new(Inner::default(), Map::new())
+    }
+
+    /// What a verifier would vouch for, for tests: a token of the client `test-client`, issued by `https://issuer.test`,
+    /// with scopes separated by spaces.
+    ///
+    /// It is an argument for a handler that is called directly, goes into the extensions of a request for a service
+    /// without a layer, and stands behind the tokens of
+    /// [`StaticTokens::for_tests`](crate::verifier::StaticTokens::for_tests). Its claims say the same. It never ends,
+    /// whatever clock a test goes by; [`verified`](Self::verified) makes one that does, or that says more.
+    ///
+    /// ```
+    /// # use tower_bearer::AccessToken;
+    /// async fn hello(token: AccessToken) -> String {
+    ///     format!("hello {}", token.subject().unwrap_or("?"))
+    /// }
+    /// let answer = hello(AccessToken::for_tests("alice", "read write"));
+    /// # let answer = tokio::runtime::Builder::new_current_thread().build()?.block_on(answer);
+    /// assert_eq!(answer, "hello alice");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn for_tests(subject: &str, scope: &str) -> Self {
+        let (issuer, client, scopes) = ("https://issuer.test", "test-client", ScopeSet::parse(scope));
+        let token =
+            Self::verified().issuer(issuer).claim("iss", issuer).client(client).claim("client_id", client);
+        let token = token.subject(subject).claim("sub", subject);
+        // Issuers leave the claim out if there is nothing to say.
+        let token = if scopes.is_empty() { token } else { token.claim("scope", scopes.as_str()) };
+        token.scopes(scopes).build()
     }
 
     /// Whom the token is about.

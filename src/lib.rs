@@ -77,7 +77,7 @@
 //! | `axum` | yes | `AccessToken`, `Option<AccessToken>`, `Claims<T>` and `Scoped<S>` as arguments of handlers |
 //! | `metrics` | | the counters of caches for the facade of that name |
 //! | `settings` | | [`Settings`](settings::Settings): everything a deployment sets, from variables or files |
-//! | `testing` | | providers for tests, on loopback: an issuer, GitHub, an introspection endpoint |
+//! | `testing` | | for tests: tokens without a provider, asserts, and an issuer, GitHub and introspection on loopback |
 //!
 //! Without any: the layer, the trait and the cache, no TLS, no network.
 //!

@@ -673,6 +673,39 @@ fn a_required_claim_has_a_name() {
 }
 
 #[test]
+fn a_demand_that_nothing_could_meet_is_refused() {
+    let nothing: [&str; 0] = [];
+    for (built, expected) in [
+        (verifier().add_required_one_of(nothing), ("add_required_one_of", Empty)),
+        (verifier().add_required_one_of(["a", " "]), ("add_required_one_of", Empty)),
+        (verifier().add_required_one_of(["a\nb"]), ("add_required_one_of", InvalidText)),
+        (verifier().add_required_values("tid", nothing), ("add_required_values", Empty)),
+        (verifier().add_required_values("", ["a"]), ("add_required_values", Empty)),
+        (verifier().add_required_values("a b", ["a"]), ("add_required_values", InvalidText)),
+        (verifier().add_scopes_at("roles"), ("add_scopes_at", InvalidText)),
+        (verifier().add_scopes_at(""), ("add_scopes_at", InvalidText)),
+        (verifier().add_scopes_at("/a~2"), ("add_scopes_at", InvalidText)),
+        (verifier().add_client_claim(""), ("add_client_claim", Empty)),
+        (verifier().add_client_claim("a b"), ("add_client_claim", InvalidText)),
+        (verifier().add_issuer_alias(""), ("add_issuer_alias", Empty)),
+        (verifier().add_issuer_alias("*"), ("add_issuer_alias", Empty)),
+        (verifier().add_issuer_alias("a\tb"), ("add_issuer_alias", InvalidText)),
+        (
+            verifier()
+                .public_key_pem(fixture!("rsa_public"))
+                .insecure_allow_any_issuer()
+                .add_issuer_alias("a"),
+            ("add_issuer_alias", Conflict),
+        ),
+    ] {
+        assert_eq!(fault(built.build()), expected);
+    }
+    let all =
+        verifier().add_required_one_of(["azp"]).add_required_values("tid", ["a"]).add_scopes_at("/roles");
+    assert!(all.add_client_claim("cid").add_issuer_alias("idp").client_as_audience().build().is_ok());
+}
+
+#[test]
 fn what_a_client_sends_and_trusts_is_readable() {
     for agent in ["", "a\r\nb", "a\0", "a\u{7f}"] {
         assert_eq!(fault(client().user_agent(agent).build()), ("user_agent", InvalidText), "{agent:?}");

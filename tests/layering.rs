@@ -37,7 +37,7 @@ const LEVELS: [&[&str]; 11] = [
 ];
 
 /// What a file of a folder may use of its folder, besides the words of the folder itself.
-const INSIDE: [(&str, &[&str]); 115] = [
+const INSIDE: &[(&str, &[&str])] = &[
     ("cache/bounds", &["digest"]),
     ("cache/cached", &["core", "counters", "digest", "entry", "flights", "handle", "limit", "memory"]),
     ("cache/core", &["bounds", "counters", "digest", "entry", "flights", "limit", "memory"]),
@@ -105,16 +105,21 @@ const INSIDE: [(&str, &[&str]); 115] = [
     ("settings/structure", &["raw"]),
     ("settings/surroundings", &[]),
     ("settings/what", &[]),
+    ("testing/challenge", &["challenge_grammar"]),
+    ("testing/challenge_grammar", &[]),
     ("testing/clock", &[]),
     ("testing/fault", &[]),
+    ("testing/flaw", &[]),
+    ("testing/flawed_token", &["flaw", "opaque", "signing_key", "token"]),
     ("testing/github", &["fault", "github_accounts", "github_answers", "server", "traffic"]),
     ("testing/github_accounts", &["opaque"]),
     ("testing/github_answers", &["github_accounts", "github_bodies", "opaque", "server", "traffic"]),
     ("testing/github_bodies", &["github_accounts", "opaque"]),
     ("testing/introspection", &["fault", "introspection_answers", "opaque", "server", "traffic"]),
     ("testing/introspection_answers", &["server", "traffic"]),
-    ("testing/issuer", &["server", "signing_key", "token"]),
+    ("testing/issuer", &["server", "signing_key", "token", "traffic"]),
     ("testing/opaque", &[]),
+    ("testing/rejected_response", &["challenge"]),
     ("testing/server", &[]),
     ("testing/signing_key", &[]),
     ("testing/token", &["signing_key"]),

@@ -62,6 +62,8 @@ pub(crate) struct Jwk {
     id: Option<Box<str>>,
     digest: [u8; 32],
     algorithms: Vec<(Algorithm, crypto::Key)>,
+    // For whom it signs, where one document has the keys of many issuers.
+    issuer: Option<Box<str>>,
 }
 
 /// The outcome of a selection.
@@ -78,6 +80,7 @@ pub(crate) enum Selection<'a> {
 #[derive(Debug)]
 pub(crate) struct Found<'a> {
     first: &'a crypto::Key,
+    issuer: Option<&'a str>,
     // Among which those without id are meant too.
     others: &'a [Jwk],
     algorithm: Algorithm,
@@ -157,16 +160,18 @@ impl JwkSet {
         if self.is_listed && !self.keys.iter().any(is_named) {
             let mut keys = self.keys.iter();
             if let Some(first) = keys.find_map(|key| key.unnamed_for(algorithm)) {
-                return Selection::Found(Found { first, others: keys.as_slice(), algorithm });
+                return Selection::Found(Found { first, issuer: None, others: keys.as_slice(), algorithm });
             }
         }
         let mut named = self.keys.iter().filter(|key| key.answers_to(id)).peekable();
         if named.peek().is_none() {
             return Selection::Unknown;
         }
-        let mut fitting = named.filter_map(|key| key.key_for(algorithm));
+        let mut fitting = named.filter_map(|key| Some((key.key_for(algorithm)?, key.issuer.as_deref())));
         match (fitting.next(), fitting.next()) {
-            (Some(first), None) => Selection::Found(Found { first, others: &[], algorithm }),
+            (Some((first, issuer)), None) => {
+                Selection::Found(Found { first, issuer, others: &[], algorithm })
+            }
             (None, _) if id.is_none() => Selection::Unknown,
             _ => Selection::Unusable,
         }
@@ -189,6 +194,11 @@ impl JwkSet {
 }
 
 impl Found<'_> {
+    /// The issuer for which the document says that the key signs. Microsoft's does.
+    pub(crate) fn issuer(&self) -> Option<&str> {
+        self.issuer
+    }
+
     /// Whether one of the keys made the signature.
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         let mut others = self.others.iter().filter_map(|key| key.unnamed_for(self.algorithm));
@@ -208,7 +218,10 @@ impl Jwk {
             return None;
         }
         let material = material(entry, kind)?;
-        Self::new(id.map(Cow::into_owned), &material, made_for)
+        let key = Self::new(id.map(Cow::into_owned), &material, made_for)?;
+        // What is no text is for nobody.
+        let issuer = entry.get("issuer").map(|issuer| issuer.string().unwrap_or_default().into());
+        Some(Self { issuer, ..key })
     }
 
     /// A key from its material, for one algorithm or for all that fit it.
@@ -218,7 +231,8 @@ impl Jwk {
             .filter_map(|algorithm| Some((*algorithm, crypto::Key::new(material, *algorithm)?)))
             .collect();
         let usable = !algorithms.is_empty();
-        usable.then(|| Self { id: id.map(String::into_boxed_str), digest: material.digest(), algorithms })
+        let (id, digest) = (id.map(String::into_boxed_str), material.digest());
+        usable.then_some(Self { id, digest, algorithms, issuer: None })
     }
 
     fn answers_to(&self, id: Option<&str>) -> bool {
@@ -235,7 +249,7 @@ impl Jwk {
 
     /// Whether another one is the same key under the same name, for all that this one is good for.
     fn is_contained_in(&self, other: &Self) -> bool {
-        let same = self.id == other.id && self.digest == other.digest;
+        let same = self.id == other.id && self.digest == other.digest && self.issuer == other.issuer;
         same && self.algorithms.iter().all(|(algorithm, _)| other.key_for(*algorithm).is_some())
     }
 

@@ -17,7 +17,7 @@
 //! let verifier = JwtVerifier::builder("https://idp.example.com", "https://api.example.com")
 //!     .static_keys(StaticKeys::new().add_hmac_secret(old))
 //!     .build()?;
-//! let layer = AuthLayer::new(verifier.clone())?;
+//! let layer = AuthLayer::new(verifier.clone());
 //!
 //! // 1. Both serve. Now the issuer may sign with the new one.
 //! verifier.replace_keys(StaticKeys::new().add_hmac_secret(old).add_hmac_secret(new))?;

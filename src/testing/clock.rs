@@ -9,6 +9,35 @@ use crate::clock::Clock;
 const START: Duration = Duration::from_secs(1_767_225_600);
 
 /// Both clocks, moved by hand. Clones move together.
+///
+/// Give one to whatever dates a token and to whatever judges it: the provider, the verifier, a cache and the layer. Who
+/// is left out goes by the clock of the system, for which the tokens of this one are of the past.
+///
+/// ```
+/// # #[cfg(all(feature = "reqwest", any(feature = "aws-lc-rs", feature = "rust-crypto")))] {
+/// use std::time::Duration;
+///
+/// use tower::{ServiceBuilder, ServiceExt};
+/// use tower_bearer::testing::{TestClock, TestIssuer, assert_rejected};
+/// use tower_bearer::{AuthLayer, JwtVerifier};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let clock = TestClock::new();
+/// let issuer = TestIssuer::with_clock(clock.clone()).await?;
+/// let verifier = JwtVerifier::builder(issuer.issuer(), "https://api.example.com").clock(clock.clone()).build()?;
+/// let service = ServiceBuilder::new()
+///     .layer(AuthLayer::builder(verifier).clock(clock.clone()).build()?)
+///     .service_fn(async |_: http::Request<()>| Ok::<_, std::io::Error>(http::Response::new(String::new())));
+///
+/// let token = issuer.token().audience("https://api.example.com").lifetime(Duration::from_secs(60)).mint();
+/// let request = http::Request::get("/").header("authorization", format!("Bearer {token}")).body(())?;
+/// assert_eq!(service.clone().oneshot(request.clone()).await?.status(), 200);
+/// clock.advance(Duration::from_secs(60 + 60)); // its life, and the leeway of the verifier
+/// assert_rejected(&service.oneshot(request).await?).status(401).error("invalid_token");
+/// # Ok(()) }
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run()).unwrap();
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct TestClock {
     times: Arc<Mutex<(SystemTime, Instant)>>,

@@ -12,8 +12,8 @@ const PAGE: &str =
 
 /// Something that goes wrong between a fake and those who ask it.
 ///
-/// [`TestGitHub::fail`](super::TestGitHub::fail) and [`TestIntrospection::fail`](super::TestIntrospection::fail) take
-/// it.
+/// [`TestGitHub::fail`](super::TestGitHub::fail), [`TestIntrospection::fail`](super::TestIntrospection::fail) and
+/// `TestIssuer::fail` take it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Fault {

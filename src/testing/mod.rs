@@ -1,13 +1,48 @@
-//! What tests need: providers on loopback, and a clock that is moved by hand.
+//! What tests need: tokens without a provider, asserts, providers on loopback, and a clock that is moved by hand.
 //!
-//! `TestIssuer` signs JWTs and serves its keys; it needs a back end for signatures, `aws-lc-rs` or `rust-crypto`.
-//! [`TestGitHub`] knows users, their tokens and where they are members. [`TestIntrospection`] answers for opaque
-//! tokens. The last two fail in every way that a [`Fault`] names, and show the requests that they got.
+//! Your own routes need no provider: [`StaticTokens::for_tests`](crate::verifier::StaticTokens::for_tests) knows the
+//! tokens that you name, [`AccessToken::for_tests`](crate::AccessToken::for_tests) is an argument for a handler, and
+//! [`assert_rejected`] reads the answer as strictly as a client may.
+//!
+//! ```
+//! use tower::{ServiceBuilder, ServiceExt};
+//! use tower_bearer::testing::assert_rejected;
+//! use tower_bearer::verifier::StaticTokens;
+//! use tower_bearer::{AccessToken, AuthLayer};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let verifier = StaticTokens::for_tests([
+//!     ("alice-token", AccessToken::for_tests("alice", "read write")),
+//!     ("bob-token", AccessToken::for_tests("bob", "read")),
+//! ]);
+//! let service = ServiceBuilder::new()
+//!     .layer(AuthLayer::builder(verifier).required_scopes(["write"]).build()?)
+//!     .service_fn(async |_: http::Request<()>| Ok::<_, std::io::Error>(http::Response::new(String::new())));
+//!
+//! let ask = async |token| {
+//!     let request = http::Request::get("/").header("authorization", format!("Bearer {token}")).body(()).unwrap();
+//!     service.clone().oneshot(request).await
+//! };
+//! assert_eq!(ask("alice-token").await?.status(), 200);
+//! assert_rejected(&ask("bob-token").await?).status(403).error("insufficient_scope").scopes(["write"]);
+//! assert_rejected(&ask("unknown").await?).status(401).error("invalid_token");
+//! # Ok(()) }
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run()).unwrap();
+//! ```
+//!
+//! `examples/testing.rs` does the same with routes of axum.
+//!
+//! # Providers
+//!
+//! `TestIssuer` signs JWTs, good ones and those that have a `Flaw`, and serves its keys; it needs a back end for
+//! signatures, `aws-lc-rs` or `rust-crypto`. [`TestGitHub`] knows users, their tokens and where they are members.
+//! [`TestIntrospection`] answers for opaque tokens. All fail in every way that a [`Fault`] names, and show the requests
+//! that they got.
 //!
 //! ```
 //! # #[cfg(all(feature = "reqwest", any(feature = "aws-lc-rs", feature = "rust-crypto")))] {
 //! use tower::{ServiceBuilder, ServiceExt};
-//! use tower_bearer::testing::TestIssuer;
+//! use tower_bearer::testing::{Flaw, TestIssuer, assert_rejected};
 //! use tower_bearer::{AuthLayer, JwtVerifier};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,11 +50,18 @@
 //! let verifier = JwtVerifier::builder(issuer.issuer(), "https://api.example.com").build()?;
 //! let service = ServiceBuilder::new()
 //!     .layer(AuthLayer::new(verifier))
-//!     .service_fn(async |_: http::Request<String>| Ok::<_, std::io::Error>(http::Response::new(String::new())));
+//!     .service_fn(async |_: http::Request<()>| Ok::<_, std::io::Error>(http::Response::new(String::new())));
 //!
-//! let token = issuer.token().audience("https://api.example.com").mint();
-//! let request = http::Request::get("/").header("authorization", format!("Bearer {token}")).body(String::new())?;
-//! assert_eq!(service.oneshot(request).await?.status(), 200);
+//! let ask = async |token| {
+//!     let request = http::Request::get("/").header("authorization", format!("Bearer {token}")).body(()).unwrap();
+//!     service.clone().oneshot(request).await
+//! };
+//! let good = issuer.token().audience("https://api.example.com");
+//! assert_eq!(ask(good.clone().mint()).await?.status(), 200);
+//! for flaw in Flaw::ALL {
+//!     let answer = ask(good.clone().mint_with(*flaw)).await?;
+//!     assert_rejected(&answer).status(401).error("invalid_token");
+//! }
 //! # Ok(()) }
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run()).unwrap();
 //! # }
@@ -32,17 +74,27 @@
 //!
 //! The keys and the secrets are in the source of this crate. They are for tests alone.
 
+pub use self::challenge::TestChallenge;
 pub use self::clock::TestClock;
 pub use self::fault::Fault;
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+pub use self::flaw::Flaw;
 pub use self::github::TestGitHub;
 pub use self::introspection::TestIntrospection;
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 pub use self::issuer::TestIssuer;
+pub use self::rejected_response::{RejectedResponse, assert_rejected};
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 pub use self::token::TestToken;
 
+mod challenge;
+mod challenge_grammar;
 mod clock;
 mod fault;
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+mod flaw;
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+mod flawed_token;
 mod github;
 mod github_accounts;
 mod github_answers;
@@ -52,6 +104,7 @@ mod introspection_answers;
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 mod issuer;
 mod opaque;
+mod rejected_response;
 mod server;
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 mod signing_key;

@@ -55,6 +55,13 @@ impl Traffic {
         state.counts.iter().filter(|(path, _)| path.starts_with(prefix)).map(|(_, count)| count).sum()
     }
 
+    /// How many requests there were for one of these paths.
+    #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+    pub(super) fn requests_for(&self, paths: &[&str]) -> u64 {
+        let state = self.state();
+        paths.iter().filter_map(|path| state.counts.get(*path)).sum()
+    }
+
     /// The requests that are kept, the oldest first.
     pub(super) fn log(&self) -> Vec<Request<Bytes>> {
         self.state().log.iter().cloned().collect()

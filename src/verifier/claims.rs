@@ -249,6 +249,12 @@ impl Rules {
         if foreign || id_token || other_use || other_media_type || other_class { Err(Claim) } else { Ok(()) }
     }
 
+    /// Whether a key that is bound to an issuer signs for that of a token.
+    #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+    pub(crate) fn may_sign(&self, key_issuer: Option<&str>, checked: &Checked<'_>) -> bool {
+        self.issuers.may_sign(key_issuer, checked.issuer.as_deref())
+    }
+
     /// Vouches for a token whose signature has been found good.
     pub(crate) fn vouch(&self, checked: Checked<'_>) -> AccessTokenBuilder {
         let mut token = AccessToken::verified()

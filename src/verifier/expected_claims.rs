@@ -47,6 +47,7 @@ impl ExpectedClaims {
         let issuers = self.issuers(discovered)?;
         let audiences = parties::expected_audiences(&self.audiences, self.any_audience)?;
         self.required.check()?;
+        parties::names("add_client_claim", &self.rules.client_claims)?;
         if self.rules.leeway > MAX_LEEWAY {
             return Err(BuildError::new("leeway", BuildErrorKind::OutOfRange));
         }
@@ -67,12 +68,10 @@ impl ExpectedClaims {
             (None, None) => Err(BuildError::new("add_issuer_alias", BuildErrorKind::Conflict)),
             (Some(own), None) => {
                 let own = parties::issuer(own, discovered)?;
-                for alias in &self.aliases {
-                    if alias.trim().is_empty() || alias == "*" {
-                        return Err(BuildError::new("add_issuer_alias", BuildErrorKind::Empty));
-                    }
-                    parties::plain("add_issuer_alias", alias)?;
+                if self.aliases.iter().any(|alias| alias == "*") {
+                    return Err(BuildError::new("add_issuer_alias", BuildErrorKind::Empty));
                 }
+                parties::names("add_issuer_alias", &self.aliases)?;
                 let aliases = self.aliases.iter().map(|alias| alias.as_str().into()).collect();
                 Ok(Issuers::Named { own, aliases })
             }

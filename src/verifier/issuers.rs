@@ -70,6 +70,19 @@ impl Issuers {
         }
     }
 
+    /// Whether a key that a document has for one issuer, or for `{tenantid}`, signs for the issuer of a token.
+    #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+    pub(crate) fn may_sign(&self, key_issuer: Option<&str>, issuer: Option<&str>) -> bool {
+        let (Self::OfTenants { .. }, Some(own)) = (self, key_issuer) else { return true };
+        let Some(name) = self.name(issuer.map(Cow::Borrowed)) else { return false };
+        match own.split_once("{tenantid}") {
+            Some((before, after)) => {
+                TenantIssuer { before: before.into(), after: after.into() }.tenant(&name).is_some()
+            }
+            None => *own == *name,
+        }
+    }
+
     /// The one that is known by name.
     pub(crate) fn own(&self) -> Option<&Arc<str>> {
         match self {
@@ -84,5 +97,33 @@ impl TenantIssuer {
     fn tenant<'a>(&self, issuer: &'a str) -> Option<&'a str> {
         let tenant = issuer.strip_prefix(&*self.before)?.strip_suffix(&*self.after)?;
         (!tenant.is_empty() && !tenant.contains(['/', '?', '#'])).then_some(tenant)
+    }
+}
+
+#[cfg(all(test, feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_for_one_tenant_signs_for_no_other() {
+        let form = |before: &str, after: &str| TenantIssuer { before: before.into(), after: after.into() };
+        let forms = vec![form("https://login/", "/v2.0"), form("https://sts/", "/")];
+        let issuers = Issuers::OfTenants { claim: "tid".into(), forms };
+        for (key, issuer, expected) in [
+            (None, "https://login/a/v2.0", true),
+            (Some("https://login/{tenantid}/v2.0"), "https://login/a/v2.0", true),
+            (Some("https://login/{tenantid}/v2.0"), "https://sts/a/", true),
+            (Some("https://login/a/v2.0"), "https://login/a/v2.0", true),
+            (Some("https://login/a/v2.0"), "https://sts/a/", true),
+            (Some("https://login/b/v2.0"), "https://login/a/v2.0", false),
+            (Some("https://login/b/v2.0"), "https://sts/a/", false),
+            (Some("https://other/{tenantid}/v2.0"), "https://login/a/v2.0", false),
+            (Some(""), "https://login/a/v2.0", false),
+        ] {
+            assert_eq!(issuers.may_sign(key, Some(issuer)), expected, "{key:?} {issuer}");
+        }
+        // Where there is one issuer, all of its keys are its own, whatever they say.
+        let one = Issuers::Named { own: "https://login/a/v2.0".into(), aliases: Vec::new() };
+        assert!(one.may_sign(Some("x"), Some("https://login/a/v2.0")));
     }
 }

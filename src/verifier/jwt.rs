@@ -123,6 +123,9 @@ impl JwtVerifier {
         match keys.set.as_deref().map(|set| set.select(key_id, parts.header.algorithm)) {
             None | Some(Selection::Unknown) => Step::KeyWanted(keys),
             Some(Selection::Unusable) => Step::Done(Err(VerifyErrorKind::KeyNotFound.into())),
+            Some(Selection::Found(key)) if !inner.rules.may_sign(key.issuer(), &checked) => {
+                Step::Done(Err(VerifyErrorKind::Issuer.into()))
+            }
             Some(Selection::Found(key)) if key.verify(parts.jws.signed(), signature) => {
                 let vouched = inner.rules.vouch(checked);
                 Step::Done(Ok(vouched.claims_text(parts.payload).build()))

@@ -41,6 +41,14 @@ pub(super) fn audiences(audiences: &[String]) -> Result<Vec<Box<str>>, BuildErro
     Ok(audiences.iter().map(|audience| audience.as_str().into()).collect())
 }
 
+/// Names of claims or issuers.
+pub(super) fn names(setting: &'static str, names: &[String]) -> Result<(), BuildError> {
+    if names.iter().any(|name| name.trim().is_empty()) {
+        return Err(BuildError::new(setting, BuildErrorKind::Empty));
+    }
+    names.iter().try_for_each(|name| plain(setting, name))
+}
+
 /// Nothing that could not stand in a claim of a token, or that would go unseen in a configuration.
 pub(super) fn plain(setting: &'static str, text: &str) -> Result<(), BuildError> {
     match text.chars().any(|character| character.is_control() || character.is_whitespace()) {

@@ -25,24 +25,17 @@ impl RequiredClaims {
 
     /// Whether they can be met.
     pub(crate) fn check(&self) -> Result<(), BuildError> {
-        check_names("required_claims", &self.all)?;
+        parties::names("required_claims", &self.all)?;
         for names in &self.one_of {
             not_empty("add_required_one_of", names)?;
-            check_names("add_required_one_of", names)?;
+            parties::names("add_required_one_of", names)?;
         }
         for (name, values) in &self.values {
             not_empty("add_required_values", values)?;
-            check_names("add_required_values", std::slice::from_ref(name))?;
+            parties::names("add_required_values", std::slice::from_ref(name))?;
         }
         Ok(())
     }
-}
-
-fn check_names(setting: &'static str, names: &[String]) -> Result<(), BuildError> {
-    if names.iter().any(|name| name.trim().is_empty()) {
-        return Err(BuildError::new(setting, BuildErrorKind::Empty));
-    }
-    names.iter().try_for_each(|name| parties::plain(setting, name))
 }
 
 /// Of nothing, nothing would do.

@@ -79,6 +79,35 @@ impl StaticTokens {
     }
 }
 
+/// For tests of an application, without any provider.
+#[cfg(feature = "testing")]
+impl StaticTokens {
+    /// Tokens of any length, and what each stands for. Every other token is answered 401 `invalid_token`.
+    ///
+    /// A token that is there twice stands for the latter. What cannot stand in a request is left out, since nobody can
+    /// present it. Without any, all tokens are bad.
+    ///
+    /// ```
+    /// use tower_bearer::verifier::StaticTokens;
+    /// use tower_bearer::{AccessToken, AuthLayer};
+    ///
+    /// let verifier = StaticTokens::for_tests([("alice-token", AccessToken::for_tests("alice", "read"))]);
+    /// let auth = AuthLayer::new(verifier);
+    /// ```
+    #[must_use]
+    pub fn for_tests<T: Into<Secret<String>>>(tokens: impl IntoIterator<Item = (T, AccessToken)>) -> Self {
+        let mut inner = Inner { salt: salt(), tokens: Vec::new() };
+        for (token, stands_for) in tokens {
+            let token: Secret<String> = token.into();
+            let Ok(token) = BearerToken::new(token.expose()) else { continue };
+            let digest = inner.digest(&token);
+            inner.tokens.retain(|(own, _)| *own != digest);
+            inner.tokens.push((digest, stands_for));
+        }
+        Self { inner: Arc::new(inner) }
+    }
+}
+
 fn salt() -> [u8; 16] {
     let half = || u128::from(RandomState::new().hash_one(MIN_LENGTH));
     (half() << 64 | half()).to_ne_bytes()

@@ -11,7 +11,7 @@ use loom::future::block_on;
 use loom::thread::{self, JoinHandle};
 use tower_bearer_models::TokenVerifier;
 
-use self::common::keys::{COOLDOWN, Keys, knows_the_key, token};
+use self::common::keys::{COOLDOWN, Keys, knows_the_key, static_keys, token};
 use self::common::{Answer, Invalidation, Scene, give_up_after};
 
 mod common;
@@ -168,6 +168,29 @@ fn l5_a_reader_sees_the_old_keys_or_the_new_ones() {
         swap.join().unwrap();
         reader.join().unwrap();
         assert_eq!(keys.issuer.fetches(), 2);
+    });
+}
+
+#[test]
+fn l5_keys_that_are_swapped_by_hand_are_the_old_ones_or_the_new_ones() {
+    model("L5, by hand", || {
+        let keys = Keys::configured(&["both", "old"]);
+        let swap = keys.clone();
+        let swap = thread::spawn(move || {
+            swap.verifier.replace_keys(static_keys(&["both", "new"])).unwrap();
+            assert_eq!((at_hand(&swap, "old"), at_hand(&swap, "new")), (Some(false), Some(true)));
+        });
+        let reader = keys.clone();
+        let reader = thread::spawn(move || assert_eq!(at_hand(&reader, "both"), Some(true)));
+        let generation = keys.verifier.generation();
+        let has_old = at_hand(&keys, "old") == Some(true);
+        assert!(!has_old || generation == 0, "a removed key in the new generation");
+        let has_new = at_hand(&keys, "new") == Some(true);
+        assert!(!has_new || keys.verifier.generation() == 1, "new keys in the old generation");
+        assert!(has_old || has_new, "neither the old keys nor the new ones");
+        swap.join().unwrap();
+        reader.join().unwrap();
+        assert_eq!(keys.issuer.fetches(), 0);
     });
 }
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tower_bearer_models::client::{HttpClient, Limits};
 use tower_bearer_models::error::VerifyErrorKind;
-use tower_bearer_models::jwks::RemoteJwks;
+use tower_bearer_models::jwks::{RemoteJwks, StaticKeys};
 use tower_bearer_models::sync::touch;
 use tower_bearer_models::verifier::Verdict;
 use tower_bearer_models::{BearerToken, JwtVerifier, VerifyError};
@@ -70,6 +70,33 @@ impl Keys {
             .expect("it is complete");
         Self { world, verifier, issuer }
     }
+
+    /// Keys that are not fetched.
+    pub fn configured(ids: &[&str]) -> Self {
+        let world = World::new();
+        let (fetches, running, overlaps) = Default::default();
+        let issuer = Documents { sets: &[], waits: || 0, fetches, running, overlaps };
+        let verifier = JwtVerifier::builder(ISSUER, AUDIENCE)
+            .static_keys(static_keys(ids))
+            .clock(WorldClock(Arc::clone(&world)))
+            .build()
+            .expect("it is complete");
+        Self { world, verifier, issuer }
+    }
+}
+
+/// Keys to put in the place of others.
+pub fn static_keys(ids: &[&str]) -> StaticKeys {
+    StaticKeys::new().add_jwk_set(document(ids))
+}
+
+fn document(ids: &[&str]) -> String {
+    let key = |id: &&str| {
+        let point = POINTS[id.len() % POINTS.len()];
+        format!(r#"{{"kty":"OKP","crv":"Ed25519","kid":"{id}","x":"{point}"}}"#)
+    };
+    let keys: Vec<_> = ids.iter().map(key).collect();
+    format!(r#"{{"keys":[{}]}}"#, keys.join(","))
 }
 
 impl Documents {
@@ -94,12 +121,7 @@ impl HttpClient for Documents {
             let _fetch = Fetch(Arc::clone(&self.running));
             wait((self.waits)()).await;
             let ids = self.sets.get(number).or(self.sets.last()).expect("there is one");
-            let key = |id: &&str| {
-                let point = POINTS[id.len() % POINTS.len()];
-                format!(r#"{{"kty":"OKP","crv":"Ed25519","kid":"{id}","x":"{point}"}}"#)
-            };
-            let keys: Vec<_> = ids.iter().map(key).collect();
-            Ok(Response::new(Bytes::from(format!(r#"{{"keys":[{}]}}"#, keys.join(",")))))
+            Ok(Response::new(Bytes::from(document(ids))))
         })
     }
 }

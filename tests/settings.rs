@@ -13,11 +13,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use bytes::Bytes;
+use http_body_util::Full;
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tower_bearer::Algorithm;
+use tower_bearer::cache::Cached;
 use tower_bearer::settings::{Settings, SettingsError};
+use tower_bearer::testing::TestGitHub;
+use tower_bearer::verifier::BoxVerifier;
+use tower_bearer::{Algorithm, AuthLayer};
 use tracing::Level;
 
 use common::Logs;
@@ -730,6 +735,230 @@ async fn a_token_that_was_revoked_is_forgotten_by_the_handle() {
     handle.clear();
     assert_eq!(app.status("a").await, 200);
     assert_eq!(world.script.count(), 2);
+}
+
+#[test]
+fn every_number_and_duration_has_its_range() {
+    let asking = json!({
+        "provider": "introspection", "issuer": "https://i", "audience": "a", "client_id": "c", "client_secret": "s",
+    });
+    let signed = json!({ "issuer": "https://i", "audience": "a" });
+    for (setting, value) in [
+        ("leeway", "301s"),
+        ("max_token_age", "999ms"),
+        ("max_token_age", "367d"),
+        ("upstream_timeout", "0"),
+        ("upstream_timeout", "61s"),
+        ("max_upstream_calls", "0"),
+        ("max_upstream_calls", "10001"),
+        ("timeout", "0"),
+        ("timeout", "61s"),
+        ("cache_time_to_live", "1441m"),
+        ("cache_max_entries", "10000001"),
+        ("cache_max_bytes", "65535"),
+        ("cache_max_bytes", "68719476737"),
+        ("cache_negative_time_to_live", "10001ms"),
+        ("cache_refresh_ahead", "51"),
+        ("cache_jitter", "51"),
+        ("cache_stale_if_error", "25h"),
+        ("cache_max_upstream_calls", "0"),
+        ("cache_max_upstream_calls", "65537"),
+    ] {
+        let is_of_asking = matches!(setting, "upstream_timeout" | "max_upstream_calls");
+        let mut given = if is_of_asking { asking.clone() } else { signed.clone() };
+        given[setting] = json!(value);
+        assert_eq!(faults(from_json(given).check()), [format!("{setting} is out of range")]);
+    }
+}
+
+/// A request with a token, and what came back.
+async fn answer(
+    layer: AuthLayer<Cached<BoxVerifier>>,
+    request: http::Request<()>,
+) -> (common::Answer, Option<bool>) {
+    use std::sync::{Arc, Mutex};
+    use tower::{ServiceBuilder, ServiceExt};
+
+    // Whether the handler saw the field.
+    let seen = Arc::new(Mutex::new(None));
+    let note = Arc::clone(&seen);
+    let service = ServiceBuilder::new().layer(layer).service_fn(move |request: http::Request<()>| {
+        *note.lock().unwrap() = Some(request.headers().contains_key("authorization"));
+        async { Ok::<_, std::convert::Infallible>(http::Response::new(Full::<Bytes>::from("handler"))) }
+    });
+    let answer = common::Answer::read(service.oneshot(request).await.unwrap()).await;
+    let seen = *seen.lock().unwrap();
+    (answer, seen)
+}
+
+#[tokio::test]
+async fn each_setting_about_signed_tokens_has_its_effect() {
+    let world = World::new().await;
+    let minimal = json!({
+        "issuer": world.issuer.issuer(), "audience": AUDIENCE, "jwks_url": world.issuer.jwks_uri(),
+    });
+    let keys_alone = json!({ "issuer": null, "jwks_url": world.issuer.jwks_uri(), "audience": AUDIENCE });
+    let token = || world.issuer.token().audience(AUDIENCE);
+    let minutes = |count: u64| std::time::Duration::from_secs(60 * count);
+    let old = Value::from(world.clock_at(0).duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() - 3600);
+    let late = token().expired_since(minutes(2)).mint();
+    let roles = token().claim("realm", json!({ "roles": ["admin"] })).mint();
+    let es256 = token().algorithm(Algorithm::Es256).mint();
+    let of_other = token().claim("iss", "https://other.example.com").mint();
+    let endless = token().without_claim("exp").mint();
+    let id_token = token().claim("at_hash", "x").mint();
+    let elsewhere = world.issuer.token().audience("elsewhere").mint();
+    for (settings, token, without, with) in [
+        (json!({ "rfc9068": true }), token().header("typ", "JWT").mint(), 200, 401),
+        (json!({ "max_token_age": "59m" }), token().claim("iat", old).mint(), 200, 401),
+        (json!({ "leeway": "180s" }), late, 401, 200),
+        (json!({ "required_claims": "sub department" }), token().mint(), 200, 401),
+        (json!({ "required_scopes": "admin" }), roles.clone(), 200, 403),
+        (json!({ "required_scopes": "admin", "scopes_at": "/realm/roles" }), roles, 200, 200),
+        (json!({ "algorithms": "RS256,PS256" }), es256, 200, 401),
+        (json!({ "audience": null, "insecure_allow_any_audience": true }), elsewhere, 401, 200),
+        (json!({ "issuer": null, "insecure_allow_any_issuer": true }), of_other, 401, 200),
+        (json!({ "insecure_allow_missing_expiry": true }), endless, 401, 200),
+        (json!({ "insecure_allow_id_tokens": true }), id_token, 401, 200),
+    ] {
+        assert_eq!(app(&world, minimal.clone()).status(&token).await, without, "{settings}");
+        let mut given = minimal.clone();
+        for (name, value) in settings.as_object().unwrap() {
+            match value {
+                Value::Null => drop(given.as_object_mut().unwrap().remove(name)),
+                value => given[name] = value.clone(),
+            }
+        }
+        assert_eq!(app(&world, given).status(&token).await, with, "{settings}");
+    }
+    assert_eq!(names(from_json(keys_alone).check()), ["issuer"]);
+}
+
+#[tokio::test]
+async fn each_setting_about_the_layer_has_its_effect() {
+    let world = World::new().await;
+    let layer = |more: Value| {
+        let mut given = json!({
+            "issuer": world.issuer.issuer(), "audience": AUDIENCE, "jwks_url": world.issuer.jwks_uri(),
+        });
+        given.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let settings = from_json(given).http_client(world.script.clone()).clock(world.clock.clone());
+        settings.layer().unwrap().unwrap()
+    };
+    let good = || http::Request::get("/").header("authorization", format!("Bearer {}", world.token()));
+    for (strip, expected) in [(true, false), (false, true)] {
+        let (_, seen) =
+            answer(layer(json!({ "strip_authorization": strip })), good().body(()).unwrap()).await;
+        assert_eq!(seen, Some(expected));
+    }
+    for (grpc, expected) in [(true, "16"), (false, "")] {
+        let call = http::Request::post("/").header("content-type", "application/grpc").body(()).unwrap();
+        let (answer, _) = answer(layer(json!({ "grpc": grpc })), call).await;
+        assert_eq!(answer.field("grpc-status"), expected);
+    }
+    let described = layer(json!({
+        "resource": "https://api.example.com/mcp",
+        "resource_name": "Files of Acme",
+        "required_scopes": "read",
+        "challenge_scopes": ["api://read"],
+        "scopes_supported": ["read", "write"],
+        "authorization_servers": "https://one.example.com https://two.example.com",
+    }));
+    let (refused, _) = answer(described.clone(), http::Request::new(())).await;
+    assert!(refused.field("www-authenticate").contains("scope=\"api://read\""));
+    let uri = "https://api.example.com/.well-known/oauth-protected-resource/mcp";
+    let (metadata, _) = answer(described, http::Request::get(uri).body(()).unwrap()).await;
+    let metadata: Value = serde_json::from_str(&metadata.body).unwrap();
+    assert_eq!(metadata["resource_name"], "Files of Acme");
+    assert_eq!(metadata["scopes_supported"], json!(["read", "write"]));
+    let servers = json!(["https://one.example.com", "https://two.example.com"]);
+    assert_eq!(metadata["authorization_servers"], servers);
+}
+
+#[tokio::test]
+async fn each_setting_about_who_is_asked_has_its_effect() {
+    let world = World::new().await;
+    let url = "https://idp.example.com/introspect";
+    let answer = json!({ "active": true, "iss": "https://idp.example.com", "aud": AUDIENCE, "exp": 4_102_444_800_u64 });
+    world.script.set(url, Reply::document(answer.to_string()));
+    let given = |more: Value| {
+        let mut given = json!({
+            "provider": "introspection", "issuer": "https://idp.example.com", "audience": AUDIENCE,
+            "client_id": "api", "client_secret": "secret", "introspection_url": url,
+        });
+        given.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        given
+    };
+    let slow = app(&world, given(json!({ "upstream_timeout": "1234ms" })));
+    assert_eq!(slow.status("a").await, 200);
+    assert_eq!(world.script.asked().last().unwrap().limits.timeout.as_millis(), 1234);
+    for (opaque_tokens_only, expected) in [(false, 200), (true, 401)] {
+        let app = app(&world, given(json!({ "opaque_tokens_only": opaque_tokens_only })));
+        assert_eq!(app.status(&world.token()).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn people_of_github_are_let_in_by_lists() {
+    let github = TestGitHub::start().await.unwrap();
+    github.add_user(1, "alice");
+    github.add_user(2, "bob");
+    github.add_user(3, "carol");
+    github.add_user(4, "dave");
+    github.add_to_organization(2, "acme", "active");
+    github.add_to_team(3, "acme", "staff", "active");
+    let tokens = [1, 2, 3, 4].map(|user| github.token(user, &["read:org"]));
+    for (lists, expected) in [
+        (json!({}), [200, 200, 200, 200]),
+        (json!({ "allowed_users": "1" }), [200, 401, 401, 401]),
+        (json!({ "allowed_users": [1, 2] }), [200, 200, 401, 401]),
+        (json!({ "allowed_teams": "acme/staff" }), [401, 401, 200, 401]),
+        (json!({ "allowed_organizations": ["acme"], "allowed_users": 1 }), [200, 200, 200, 401]),
+    ] {
+        let mut given = json!({
+            "provider": "github", "client_id": github.client_id(), "client_secret": github.client_secret(),
+            "url": github.api_url(),
+        });
+        given.as_object_mut().unwrap().extend(lists.as_object().unwrap().clone());
+        let app = App::of(from_json(given).layer().unwrap().unwrap());
+        for (token, expected) in tokens.iter().zip(expected) {
+            assert_eq!(app.status(token).await, expected, "{lists}");
+        }
+    }
+    for lists in [
+        json!({ "allowed_teams": "acme" }),
+        json!({ "allowed_users": "alice" }),
+        json!({ "allowed_organizations": "a/b" }),
+    ] {
+        let mut given = json!({ "provider": "github", "client_id": "a", "client_secret": "b" });
+        given.as_object_mut().unwrap().extend(lists.as_object().unwrap().clone());
+        let expected: Vec<String> = lists.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(names(from_json(given).check()), expected);
+    }
+}
+
+#[tokio::test]
+async fn each_setting_about_the_client_has_its_effect() {
+    let world = World::new().await;
+    for (setting, value, expected) in [
+        ("ssrf_protection", "true", 503),
+        ("ssrf_protection", "false", 200),
+        // Nobody listens there.
+        ("proxy", "http://127.0.0.1:9", 503),
+    ] {
+        let given = json!({ "issuer": world.issuer.issuer(), "audience": AUDIENCE, setting: value });
+        let layer = from_json(given).clock(world.clock.clone()).layer().unwrap().unwrap();
+        assert_eq!(App::of(layer).status(&world.token()).await, expected, "{setting}");
+    }
+    for (content, expected) in
+        [(fixture("rsa_public.pem"), "is not a usable key"), ("x".to_owned(), "is not a usable key")]
+    {
+        let told = faults(with(&[("API_AUTH_ROOT_CERTIFICATES_FILE", &file("root.pem", content))]));
+        assert_eq!(told, [format!("ROOT_CERTIFICATES_FILE {expected}")]);
+    }
+    assert!(
+        with(&[("API_AUTH_ROOT_CERTIFICATES_FILE", &file("good.pem", fixture("certificate.pem")))]).is_ok()
+    );
 }
 
 #[tokio::test]

@@ -245,6 +245,7 @@ fn what_is_off_is_still_looked_at_for_misspelt_names() {
     let told =
         faults(from_vars(&[("API_AUTH_ENABLED", "false"), ("API_AUTH_ISUER", "x"), ("API_AUTH_GRPC", "1")]));
     assert_eq!(told, ["ISUER is no setting", "GRPC has to be true or false"]);
+    assert_eq!(names(from_json(json!({ "enabled": false, "isuer": "x" })).layer()), ["isuer"]);
     let off = from_vars(&[("API_AUTH_ENABLED", "false"), ("API_AUTH_ISSUER", "no URL?")]);
     assert_eq!(names(off), ["API_AUTH_ISSUER"]);
     let off = from_vars(&[("API_AUTH_ENABLED", "false")]).unwrap();
@@ -441,7 +442,9 @@ fn what_means_nothing_to_a_provider_is_not_passed_over() {
             "INSECURE_ALLOW_ANY_AUDIENCE means nothing to the provider auth0",
         ],
     );
-    assert_eq!(names(with(&[("API_AUTH_PROVIDER", "acme")])), ["API_AUTH_PROVIDER"]);
+    assert_eq!(names(with(&[("API_AUTH_CLIENT_SECRET_FILE", "/x")])), ["API_AUTH_CLIENT_SECRET_FILE"]);
+    // Of a provider that nobody knows, nothing is known to be missing.
+    assert_eq!(names(from_vars(&[("API_AUTH_PROVIDER", "acme")])), ["API_AUTH_PROVIDER"]);
 }
 
 #[test]
@@ -522,6 +525,7 @@ fn a_secret_comes_from_a_file() {
 #[test]
 fn a_key_that_is_none_is_named_and_a_private_one_is_refused() {
     let private = fixture("rsa_private.pem");
+    let secret_set = json!({ "keys": [{ "kty": "oct", "k": "A".repeat(64) }] }).to_string();
     let both = format!("{}{}", fixture("rsa_public.pem"), fixture("p256_public.pem"));
     let cut =
         format!("{}-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", fixture("rsa_public.pem"));
@@ -531,6 +535,7 @@ fn a_key_that_is_none_is_named_and_a_private_one_is_refused() {
         ("PUBLIC_KEY", &cut, Some("is not a usable key")),
         ("PUBLIC_KEY", &private, Some("is a private key where a public one belongs")),
         ("JWK_SET", "{}", Some("is not a usable key")),
+        ("JWK_SET", &secret_set, Some("is not a usable key")),
         ("SECRET_KEY", "0123456789012345678901234567890", Some("is too short, or is the text of a key")),
         ("SECRET_KEY", &both, Some("is too short, or is the text of a key")),
         ("SECRET_KEY", "01234567890123456789012345678901\n\n01234567890123456789012345678902\n", None),

@@ -109,8 +109,7 @@ impl<'a> Draft<'a> {
     fn replace(&mut self, name: &'static str) {
         let own = name.strip_suffix("_file").unwrap_or(name);
         self.fields.clear(own);
-        let is_of_set = own == "algorithms" && self.fields.jwk_set.is_some();
-        if KEYS.contains(&own) || is_of_set {
+        if KEYS.contains(&own) {
             KEYS.iter().for_each(|name| self.fields.clear(name));
             // Of other keys, they would be the wrong ones.
             self.fields.algorithms = None;

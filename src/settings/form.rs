@@ -64,10 +64,9 @@ impl Form for String {
 
     fn read(raw: &Raw) -> Result<Self, What> {
         let text = text(raw)?;
-        // A space that nobody sees, or a star that somebody may have meant for anything.
+        // A space that nobody sees.
         match text.chars().any(|character| character.is_control() || character.is_whitespace()) {
             true => Err(What::Build(BuildErrorKind::InvalidText)),
-            false if text == "*" => Err(What::Build(BuildErrorKind::Empty)),
             false => Ok(text.to_owned()),
         }
     }

@@ -57,6 +57,9 @@
 //!
 //! | for | there is |
 //! |---|---|
+//! | well-known providers | [`providers`]: name one and its two or three parameters |
+//! | deployments | `settings`: everything from variables or a file |
+//! | your tests | `testing`: tokens without a provider, bad tokens by name, asserts for rejections |
 //! | routes with demands of their own | [`RequireScopes`], [`RequireClaims`], [`require::RequireAuthentication`] |
 //! | handlers of axum | [`AccessToken`], `Option<AccessToken>`, `Claims<T>`, `Scoped<S>` as arguments |
 //! | clients that have to find the provider | [`metadata`]: [`resource`](middleware::AuthLayerBuilder::resource) serves it |

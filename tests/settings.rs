@@ -322,6 +322,32 @@ fn values_have_one_form_in_every_format() {
 }
 
 #[test]
+fn a_value_of_a_claim_stands_behind_its_name() {
+    for (value, expected) in [
+        ("hd=example.com", true),
+        ("url=https://a.example/?b=c", true),
+        ("a=1,b=true", true),
+        ("hd", false),
+        ("=example.com", false),
+        ("hd=", false),
+        ("hd=a,b", false),
+    ] {
+        let given = json!({ "required_values": value, "issuer": "https://idp.example.com", "audience": "a" });
+        let faults = faults(from_json(given).check());
+        let expected: &[&str] =
+            if expected { &[] } else { &["required_values has to be a list of claim=value"] };
+        assert_eq!(faults, expected, "{value}");
+    }
+}
+
+#[test]
+fn supabase_takes_the_secret_of_an_older_project() {
+    let variables = [("API_AUTH_PROVIDER", "supabase"), ("API_AUTH_URL", "https://acme.supabase.co")];
+    let secret = ("API_AUTH_SECRET_KEY", "for-tests-only-a-secret-of-32-bytes");
+    assert_eq!(faults(from_vars(&[variables[0], variables[1], secret])), [""; 0]);
+}
+
+#[test]
 fn what_is_written_is_read_as_the_same() {
     let settings = from_json(json!({
         "enabled": true,
@@ -810,6 +836,7 @@ async fn each_setting_about_signed_tokens_has_its_effect() {
     let roles = token().claim("realm", json!({ "roles": ["admin"] })).mint();
     let es256 = token().algorithm(Algorithm::Es256).mint();
     let of_other = token().claim("iss", "https://other.example.com").mint();
+    let team = |name: &str| token().claim("hd", name).mint();
     let endless = token().without_claim("exp").mint();
     let id_token = token().claim("at_hash", "x").mint();
     let elsewhere = world.issuer.token().audience("elsewhere").mint();
@@ -818,6 +845,12 @@ async fn each_setting_about_signed_tokens_has_its_effect() {
         (json!({ "max_token_age": "59m" }), token().claim("iat", old).mint(), 200, 401),
         (json!({ "leeway": "180s" }), late, 401, 200),
         (json!({ "required_claims": "sub department" }), token().mint(), 200, 401),
+        (json!({ "required_values": "hd=a.example, hd=b.example" }), team("b.example"), 200, 200),
+        (json!({ "required_values": ["hd=a.example", "hd=b.example"] }), team("c.example"), 200, 401),
+        (json!({ "required_values": "hd=a.example sub=bob" }), team("a.example"), 200, 401),
+        (json!({ "refused_values": "hd=a.example" }), team("a.example"), 200, 401),
+        (json!({ "refused_values": "hd=a.example" }), team("b.example"), 200, 200),
+        (json!({ "issuer_aliases": "https://other.example.com" }), of_other.clone(), 401, 200),
         (json!({ "required_scopes": "admin" }), roles.clone(), 200, 403),
         (json!({ "required_scopes": "admin", "scopes_at": "/realm/roles" }), roles, 200, 200),
         (json!({ "algorithms": "RS256,PS256" }), es256, 200, 401),

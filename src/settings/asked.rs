@@ -1,5 +1,7 @@
 //! Verifiers that ask somebody about each token, by settings.
 
+#[cfg(feature = "introspection")]
+use super::claims::expect_claims;
 use super::fields::Fields;
 #[cfg(feature = "introspection")]
 use super::form::ClientAuthentication;
@@ -132,18 +134,8 @@ fn any_endpoint(audience: &str, fields: &Fields) -> IntrospectionVerifierBuilder
 
 #[cfg(feature = "introspection")]
 fn claims(mut builder: IntrospectionVerifierBuilder, fields: &Fields) -> IntrospectionVerifierBuilder {
-    if let Some(leeway) = fields.leeway {
-        builder = builder.leeway(leeway);
-    }
-    if let Some(claims) = &fields.required_claims {
-        builder = builder.required_claims(claims);
-    }
-    builder = fields.scopes_at.iter().flatten().fold(builder, IntrospectionVerifierBuilder::add_scopes_at);
     if fields.opaque_tokens_only == Some(true) {
         builder = builder.opaque_tokens_only();
     }
-    if fields.insecure_allow_missing_expiry == Some(true) {
-        builder = builder.insecure_allow_missing_expiry();
-    }
-    builder
+    expect_claims!(builder, fields)
 }

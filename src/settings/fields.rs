@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::claims::ClaimValue;
 use super::form::{ClientAuthentication, Form, Line, Percent};
 use super::provider::Provider;
 use super::raw::Raw;
@@ -168,8 +169,14 @@ fields! {
     leeway: Duration = "`60s`", "to 300s";
     /// Claims that tokens have to have.
     required_claims: Vec<String>;
+    /// Values of claims that tokens have to have; of one claim, one of them.
+    required_values: Vec<ClaimValue>, "such as `hd=example.com`";
+    /// Values of claims that tokens must not have.
+    refused_values: Vec<ClaimValue>, "such as `is_anonymous=true`";
     /// Further places of scopes.
     scopes_at: Vec<String>, "JSON pointers";
+    /// Further names by which the issuer calls itself in tokens.
+    issuer_aliases: Vec<String>;
     /// Where tokens are asked about, instead of asking the issuer for that address.
     introspection_url: String, "`https` URL";
     /// Never asks about tokens that look like a JWT.

@@ -271,7 +271,7 @@ pub(super) fn text(raw: &Raw) -> Result<&str, What> {
 }
 
 /// The items of a list, or of a text in which commas or white space stand between them. There is at least one.
-fn items(raw: &Raw) -> Result<Vec<Raw>, What> {
+pub(super) fn items(raw: &Raw) -> Result<Vec<Raw>, What> {
     let items = match raw {
         Raw::List(items) => items.clone(),
         Raw::Text(text) => {

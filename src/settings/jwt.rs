@@ -1,5 +1,6 @@
 //! Verifiers of signed tokens, by settings.
 
+use super::claims::expect_claims;
 use super::fields::Fields;
 use super::surroundings::Surroundings;
 use crate::error::BuildError;
@@ -13,7 +14,8 @@ pub(super) fn build(
     fields: &Fields,
     surroundings: &Surroundings,
 ) -> Result<BoxVerifier, BuildError> {
-    let mut builder = keys(claims(preset(provider, fields), fields), fields);
+    let builder = expect_claims!(preset(provider, fields), fields);
+    let mut builder = keys(claims(builder, fields), fields);
     if let Some(client) = &surroundings.client {
         builder = builder.http_client(client.clone());
     }
@@ -75,21 +77,11 @@ fn claims(mut builder: JwtVerifierBuilder, fields: &Fields) -> JwtVerifierBuilde
     if let Some(age) = fields.max_token_age {
         builder = builder.max_token_age(age);
     }
-    if let Some(leeway) = fields.leeway {
-        builder = builder.leeway(leeway);
-    }
-    if let Some(claims) = &fields.required_claims {
-        builder = builder.required_claims(claims);
-    }
-    builder = fields.scopes_at.iter().flatten().fold(builder, JwtVerifierBuilder::add_scopes_at);
     if fields.insecure_allow_any_audience == Some(true) {
         builder = builder.insecure_allow_any_audience();
     }
     if fields.insecure_allow_any_issuer == Some(true) {
         builder = builder.insecure_allow_any_issuer();
-    }
-    if fields.insecure_allow_missing_expiry == Some(true) {
-        builder = builder.insecure_allow_missing_expiry();
     }
     if fields.insecure_allow_id_tokens == Some(true) {
         builder = builder.insecure_allow_id_tokens();

@@ -44,6 +44,7 @@ use crate::verifier::{BoxVerifier, TokenVerifier};
 
 #[cfg(any(feature = "github", feature = "introspection"))]
 mod asked;
+mod claims;
 mod draft;
 mod error;
 mod fields;

@@ -90,7 +90,7 @@ pub(super) static PROVIDERS: &[Provider] = &[
     provider("propelauth", Via::Introspection, &["url", "audience", "client_id", "client_secret"], &[]),
     provider("salesforce", Via::Introspection, &["domain", "client_id", "client_secret"], AUDIENCE),
     provider("scalekit", Via::Jwt, &["url", "resource_id"], AUDIENCE),
-    provider("supabase", Via::Jwt, &["url"], AUDIENCE),
+    provider("supabase", Via::Jwt, &["url"], &["audience", "secret_key", "secret_key_file"]),
     provider("workos", Via::UserInfo, &["domain", "insecure_allow_any_audience"], &[]),
 ];
 
@@ -132,7 +132,13 @@ impl Via {
     fn takes(self, setting: &str) -> bool {
         let claims = matches!(self, Self::Jwt | Self::Introspection);
         match setting {
-            "leeway" | "required_claims" | "scopes_at" | "insecure_allow_missing_expiry" => claims,
+            "leeway"
+            | "required_claims"
+            | "required_values"
+            | "refused_values"
+            | "scopes_at"
+            | "issuer_aliases"
+            | "insecure_allow_missing_expiry" => claims,
             "algorithms" | "rfc9068" | "max_token_age" | "insecure_allow_id_tokens" => self == Self::Jwt,
             "opaque_tokens_only" => self == Self::Introspection,
             "upstream_timeout" | "max_upstream_calls" => self != Self::Jwt,

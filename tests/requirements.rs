@@ -109,7 +109,8 @@ fn what_weakens_a_check_says_so_in_its_name() {
     let mut found = Vec::new();
     public_functions(&root().join("src"), &mut found);
     let insecure = found.iter().filter(|(name, _)| name.starts_with("insecure_"));
-    assert!(insecure.clone().count() >= 10);
+    // Two of them are written once for two builders.
+    assert!(insecure.clone().count() >= 8);
     for (name, comment) in insecure {
         assert!(comment.contains("# Security"), "{name} says what it costs");
     }

@@ -17,7 +17,7 @@
 //!     curl -i http://127.0.0.1:8080/healthz                              # 200: the gateway is up
 //!     curl -i http://127.0.0.1:8080/                                     # 401, and a challenge
 //!     curl -i http://127.0.0.1:8080/ -H "Authorization: Bearer $TOKEN"   # 200, from the server behind
-//!     curl -i -X OPTIONS http://127.0.0.1:8080/ -H 'Origin: https://app' -H 'Access-Control-Request-Method: GET' # 204
+//!     curl -i -X OPTIONS http://127.0.0.1:8080/ -H 'Origin: https://app' -H 'Access-Control-Request-Method: GET' # 200
 //!
 //! What protects it is in `AUTH_…`: a provider by name or an issuer, scopes, the cache; docs/settings.md has them all.
 //! The rest is `GATEWAY_…`:
@@ -26,19 +26,20 @@
 //! |---|---|---|
 //! | `UPSTREAM` | | the server behind: `http://host:port`; TLS to it is for a mesh or a tunnel |
 //! | `LISTEN` | `127.0.0.1:8080` | where to listen; `0.0.0.0:8080` in a container |
-//! | `ALLOWED_ORIGINS` | none | pages whose scripts may call, separated by commas |
-//! | `SUBJECT_HEADER` | `x-auth-subject` | whom the token is about; empty for not at all, as the next three |
-//! | `ISSUER_HEADER` | `x-auth-issuer` | who says so: subjects mean nothing without it |
-//! | `CLIENT_HEADER` | `x-auth-client` | the client |
-//! | `SCOPES_HEADER` | `x-auth-scopes` | the scopes, separated by spaces |
+//! | `ALLOWED_ORIGINS` | none | pages whose scripts may call, separated by commas; `*` for all |
+//! | `SUBJECT_HEADER`, `ISSUER_HEADER` | `x-auth-subject`, `x-auth-issuer` | whom a token is about, who says so |
+//! | `CLIENT_HEADER`, `SCOPES_HEADER` | `x-auth-client`, `x-auth-scopes` | the client, the scopes between spaces |
 //!
-//! In these headers `%` and what is not visible ASCII is percent-encoded. `SIGTERM` lets requests end, for ten seconds
-//! at most. A path `/healthz` of the server behind is not reachable.
+//! An empty header is not sent. In what is sent, `%` and what is not visible ASCII is percent-encoded; no client can set
+//! these headers, nor those of the column "default". Others go through, those of proxies (`X-Forwarded-For`) too, and
+//! `Authorization` unless `AUTH_STRIP_AUTHORIZATION=true`. `OPTIONS` and `/healthz` are answered here. No upgrades
+//! (WebSocket), no time limit for the server behind. `SIGTERM` lets requests end. It needs libc and root certificates.
 #![allow(clippy::print_stderr, reason = "an example talks to whoever runs it")]
 
+use std::env;
 use std::error::Error;
-use std::fmt::Write;
-use std::net::SocketAddr;
+use std::ffi::OsStr;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,54 +47,59 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::routing::get;
-use http::header::{CONNECTION, HeaderMap, ORIGIN};
+use http::header::{CONNECTION, HOST, HeaderMap};
 use http::uri::{Authority, Scheme};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use serde::Deserialize;
 use tower_bearer::AccessToken;
 use tower_bearer::settings::Settings;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
-/// How long requests may take to end when the gateway has been told to.
-const GRACE: Duration = Duration::from_secs(10);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Fields that are for one connection and not for the next ([RFC 9110 §7.6.1]), besides those that `Connection` names.
-///
-/// [RFC 9110 §7.6.1]: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
-const OF_ONE_CONNECTION: &str = "connection,keep-alive,proxy-authenticate,proxy-authorization,proxy-connection,te,trailer,transfer-encoding,upgrade";
-
-/// The variables of the gateway itself.
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Variables {
-    upstream: String,
-    listen: SocketAddr,
-    allowed_origins: String,
-    subject_header: String,
-    issuer_header: String,
-    client_header: String,
-    scopes_header: String,
-}
-
-impl Default for Variables {
-    fn default() -> Self {
-        Self {
-            upstream: String::new(),
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            allowed_origins: String::new(),
-            subject_header: "x-auth-subject".to_owned(),
-            issuer_header: "x-auth-issuer".to_owned(),
-            client_header: "x-auth-client".to_owned(),
-            scopes_header: "x-auth-scopes".to_owned(),
-        }
-    }
-}
+/// Fields that are for one connection, besides those that `Connection` names (RFC 9110 §7.6.1).
+const OF_ONE_CONNECTION: &str = "connection,keep-alive,proxy-authenticate,proxy-authorization,proxy-connection,te,\
+    trailer,transfer-encoding,upgrade";
+/// Further fields that mean something else.
+const TAKEN: [&str; 5] = ["authorization", "content-length", "content-type", "host", "origin"];
 
 /// What a header tells about a token.
 type Say = fn(&AccessToken) -> Option<&str>;
+
+/// What is told, the variable that names the header, and its usual name.
+const TOLD: [(&str, &str, Say); 4] = [
+    ("SUBJECT_HEADER", "x-auth-subject", AccessToken::subject),
+    ("ISSUER_HEADER", "x-auth-issuer", AccessToken::issuer),
+    ("CLIENT_HEADER", "x-auth-client", AccessToken::client),
+    ("SCOPES_HEADER", "x-auth-scopes", |token| Some(token.scopes().as_str()).filter(|list| !list.is_empty())),
+];
+
+/// The variables of the gateway itself: everything that is wrong with them.
+struct Variables(Vec<String>);
+
+impl Variables {
+    fn read<T>(
+        &mut self,
+        (name, usual): (&str, &str),
+        form: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = env::var_os(format!("GATEWAY_{name}"));
+        let value = text.as_deref().map_or(Some(usual), OsStr::to_str).and_then(read);
+        if value.is_none() {
+            self.0.push(format!("`GATEWAY_{name}` has to be {form}"));
+        }
+        value
+    }
+
+    fn new() -> Self {
+        let names = env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+        let known = ["ALLOWED_ORIGINS", "LISTEN", "UPSTREAM"].into_iter().chain(TOLD.map(|(told, ..)| told));
+        let is_known = |own: &str| known.clone().any(|known| known == own);
+        let unknown = names.filter(|name| name.strip_prefix("GATEWAY_").is_some_and(|own| !is_known(own)));
+        Self(unknown.map(|name| format!("`{name}` is no setting")).collect())
+    }
+}
 
 /// The way to the server behind.
 struct Gateway {
@@ -103,60 +109,61 @@ struct Gateway {
 }
 
 impl Gateway {
-    fn new(variables: &Variables) -> Result<Self, Box<dyn Error>> {
-        let upstream =
-            variables.upstream.strip_prefix("http://").map(|host| host.trim_end_matches('/').parse());
-        let upstream = upstream.and_then(Result::ok).ok_or("GATEWAY_UPSTREAM has to be http://host:port")?;
-        let named: [(&String, Say); 4] = [
-            (&variables.subject_header, AccessToken::subject),
-            (&variables.issuer_header, AccessToken::issuer),
-            (&variables.client_header, AccessToken::client),
-            (&variables.scopes_header, |token| Some(token.scopes().as_str()).filter(|list| !list.is_empty())),
-        ];
-        let named = named.into_iter().filter(|(name, _)| !name.is_empty());
-        let headers =
-            named.map(|(name, say)| Ok((name.parse()?, say))).collect::<Result<_, Box<dyn Error>>>()?;
+    fn new(variables: &mut Variables) -> Option<Self> {
+        let upstream = variables.read(("UPSTREAM", ""), "http://host:port", |url| {
+            url.strip_prefix("http://")?.trim_end_matches('/').parse().ok()
+        });
+        let mut headers: Vec<(HeaderName, Say)> = Vec::new();
+        for (variable, usual, say) in TOLD {
+            let is_free = |own: &HeaderName| {
+                let taken = OF_ONE_CONNECTION.split(',').chain(TAKEN).any(|name| name == own.as_str());
+                !taken && !headers.iter().any(|(known, _)| is_same(known, own))
+            };
+            let read = |name: &str| match name {
+                "" => Some(None),
+                name => name.parse().ok().filter(is_free).map(Some),
+            };
+            let name = variables.read((variable, usual), "a header of its own, or empty", read);
+            headers.extend(name.flatten().map(|name| (name, say)));
+        }
         let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        connector.set_connect_timeout(Some(Duration::from_secs(5)));
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
-        Ok(Self { client, upstream, headers })
+        Some(Self { client, upstream: upstream?, headers })
     }
 
     async fn forward(&self, mut request: Request<Body>) -> Result<Response<Body>, StatusCode> {
-        if is_preflight(&request) {
-            return Err(StatusCode::NO_CONTENT);
-        }
         let token = request.extensions().get::<AccessToken>().cloned();
+        // HTTP/2 has the host there, and so has a request as to a proxy.
+        let host = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
         let path = request.uri().path_and_query().filter(|path| path.as_str().starts_with('/'));
         let uri = Uri::builder().scheme(Scheme::HTTP).authority(self.upstream.clone());
         let uri = uri.path_and_query(path.ok_or(StatusCode::BAD_REQUEST)?.clone()).build();
         *request.uri_mut() = uri.map_err(|_| StatusCode::BAD_REQUEST)?;
-        *request.version_mut() = http::Version::HTTP_11;
+        *request.version_mut() = Version::HTTP_11;
         request.extensions_mut().clear();
         remove_fields_of_one_connection(request.headers_mut());
-        self.say_who_asks(request.headers_mut(), token.as_ref());
-        match self.client.request(request).await {
-            Ok(response) => {
-                let mut response = response.map(Body::new);
-                // Its version is that of another connection.
-                *response.version_mut() = http::Version::HTTP_11;
-                remove_fields_of_one_connection(response.headers_mut());
-                Ok(response)
-            }
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn Error, "the server behind does not answer");
-                Err(StatusCode::BAD_GATEWAY)
-            }
+        if let Some(host) = host {
+            request.headers_mut().insert(HOST, host);
         }
+        self.say_who_asks(request.headers_mut(), token.as_ref());
+        let unanswered = |error| {
+            tracing::warn!(error = &error as &dyn Error, "the server behind does not answer");
+            StatusCode::BAD_GATEWAY
+        };
+        let mut response = self.client.request(request).await.map_err(unanswered)?.map(Body::new);
+        // Its version is that of another connection.
+        *response.version_mut() = Version::HTTP_11;
+        remove_fields_of_one_connection(response.headers_mut());
+        Ok(response)
     }
 
-    /// Takes away what a client claims to be, also in the spelling that servers behind CGI do not tell apart, and puts
-    /// in its place what the token says.
+    /// Takes away what a client claims to be, and puts in its place what the token says.
     fn say_who_asks(&self, headers: &mut HeaderMap, token: Option<&AccessToken>) {
+        let usual = TOLD.map(|(_, usual, _)| HeaderName::from_static(usual));
         let is_ours = |name: &&HeaderName| {
-            let name = name.as_str().replace('_', "-");
-            self.headers.iter().any(|(own, _)| own.as_str().replace('_', "-") == name)
+            self.headers.iter().map(|(own, _)| own).chain(&usual).any(|own| is_same(own, name))
         };
         let forged: Vec<HeaderName> = headers.keys().filter(is_ours).cloned().collect();
         for name in forged {
@@ -170,20 +177,20 @@ impl Gateway {
     }
 }
 
-/// The text of a header, from which the original can be told.
-fn encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        match byte {
-            b' '..=b'~' if byte != b'%' => encoded.push(char::from(byte)),
-            _ => write!(encoded, "%{byte:02X}").unwrap_or_default(),
-        }
-        encoded
-    })
+/// Whether two names are the same to a server behind CGI, which does not tell `-` from `_`.
+fn is_same(one: &HeaderName, other: &HeaderName) -> bool {
+    let plain = |name: &HeaderName| name.as_str().replace('_', "-");
+    plain(one) == plain(other)
 }
 
-fn is_preflight(request: &Request<Body>) -> bool {
-    let has = |name| request.headers().contains_key(name);
-    request.method() == Method::OPTIONS && has(ORIGIN) && has(header::ACCESS_CONTROL_REQUEST_METHOD)
+/// The text of a header, from which the original can be told: spaces at its ends would be lost.
+fn encoded(text: &str) -> String {
+    let one = |(at, byte)| match byte {
+        b' ' if at > 0 && at + 1 < text.len() => " ".to_owned(),
+        b'!'..=b'~' if byte != b'%' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().enumerate().map(one).collect()
 }
 
 fn remove_fields_of_one_connection(headers: &mut HeaderMap) {
@@ -194,55 +201,49 @@ fn remove_fields_of_one_connection(headers: &mut HeaderMap) {
     }
 }
 
-/// Answers the preflights of pages that may call.
-fn cors(variables: &Variables) -> Result<Option<CorsLayer>, Box<dyn Error>> {
-    let origins = variables.allowed_origins.split(',').map(str::trim).filter(|origin| !origin.is_empty());
-    let origins = origins.map(HeaderValue::from_str).collect::<Result<Vec<_>, _>>()?;
-    let layer = CorsLayer::new()
-        .allow_methods(AllowMethods::mirror_request())
-        .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER])
-        .max_age(Duration::from_secs(600));
-    Ok((!origins.is_empty()).then(|| layer.allow_origin(AllowOrigin::list(origins))))
+/// Answers preflights, and every other `OPTIONS` request.
+fn cors(variables: &mut Variables) -> Option<CorsLayer> {
+    let origins = variables.read(("ALLOWED_ORIGINS", ""), "a list of origins, or `*`", |list| {
+        let origins = list.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+        match origins.map(HeaderValue::from_str).collect::<Result<Vec<_>, _>>().ok()?.as_slice() {
+            [any] if any == "*" => Some(AllowOrigin::any()),
+            list => (!list.iter().any(|origin| origin == "*")).then(|| AllowOrigin::list(list.to_vec())),
+        }
+    })?;
+    let layer = CorsLayer::new().allow_origin(origins).max_age(Duration::from_secs(600));
+    let layer =
+        layer.allow_methods(AllowMethods::mirror_request()).allow_headers(AllowHeaders::mirror_request());
+    Some(layer.expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER]))
 }
 
 /// Ends when the process is asked to.
 async fn asked_to_stop() {
     #[cfg(unix)]
     if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        tokio::select! {
-            _ = terminate.recv() => return,
-            _ = tokio::signal::ctrl_c() => return,
-        }
+        tokio::select! { _ = terminate.recv() => return, _ = tokio::signal::ctrl_c() => return }
     }
     let _ = tokio::signal::ctrl_c().await;
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<ExitCode, Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let settings = Settings::from_env("AUTH")?;
-    let variables = config::Config::builder().add_source(config::Environment::with_prefix("GATEWAY"));
-    let variables: Variables = variables.build()?.try_deserialize()?;
-    let gateway = Arc::new(Gateway::new(&variables)?);
+    let mut given = Variables::new();
+    let auth = Settings::from_env("AUTH").and_then(|settings| settings.layer());
+    let auth = auth.map_err(|error| given.0.push(error.to_string()));
+    let socket = |text: &str| text.parse::<std::net::SocketAddr>().ok();
+    let at = given.read(("LISTEN", "127.0.0.1:8080"), "an address and a port", socket);
+    let (gateway, cors) = (Gateway::new(&mut given), cors(&mut given));
+    let (Ok(auth), Some(at), Some(gateway), Some(cors), []) = (auth, at, gateway, cors, &*given.0) else {
+        eprintln!("{}", given.0.join("\n"));
+        return Ok(ExitCode::FAILURE);
+    };
     let forward = async |State(gateway): State<Arc<Gateway>>, request| gateway.forward(request).await;
-    let forwarding = Router::new().fallback(forward).with_state(gateway);
-    let forwarding = match settings.layer()? {
-        Some(auth) => forwarding.layer(auth),
-        None => forwarding,
-    };
-    let app = forwarding
-        .route("/healthz", get(async || "ok\n"))
-        .layer(tower::util::option_layer(cors(&variables)?));
-    let listener = tokio::net::TcpListener::bind(variables.listen).await?;
+    let app = Router::new().fallback(forward).with_state(Arc::new(gateway));
+    let app = if let Some(auth) = auth { app.layer(auth) } else { app };
+    let app = app.route("/healthz", get(async || "ok\n")).layer(cors);
+    let listener = tokio::net::TcpListener::bind(at).await?;
     eprintln!("listening on http://{}", listener.local_addr()?);
-    let served = axum::serve(listener, app).with_graceful_shutdown(asked_to_stop());
-    let impatience = async {
-        asked_to_stop().await;
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::select! {
-        served = served => Ok(served?),
-        () = impatience => Ok(()),
-    }
+    axum::serve(listener, app).with_graceful_shutdown(asked_to_stop()).await?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -200,7 +200,8 @@ pub trait TokenVerifier: Send + Sync {
 
     /// A number that grows when a key is withdrawn. A verdict that was remembered under an older one is dead.
     ///
-    /// Default: 0, always.
+    /// A verifier that asks another one has to hand on the number of that one: else a cache around it keeps what was
+    /// good under a key that is gone. Default: 0, always.
     fn generation(&self) -> u64 {
         0
     }

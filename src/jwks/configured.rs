@@ -26,18 +26,18 @@ impl ConfiguredKeys {
         KeysAtHand { set: Some(set), seen_at: None }
     }
 
-    /// Grows when a key leaves.
+    /// Grows when others take their place.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
     /// Puts other keys in the place of these.
     ///
-    /// The generation grows before the keys are others, and both under the lock: who has seen the new generation gets
+    /// What a token meant before, it may not mean now, even if no key left. The generation grows before the keys are others, and both under the lock: who has seen the new generation gets
     /// the new keys, and what was found out with the old ones is remembered under the old generation, if at all.
     pub(crate) fn replace(&self, set: JwkSet) {
         let mut own = self.set.write().unwrap_or_else(PoisonError::into_inner);
-        self.generation.fetch_add(u64::from(own.lost_a_key(&set)), Ordering::AcqRel);
+        self.generation.fetch_add(1, Ordering::AcqRel);
         let old = mem::replace(&mut *own, Arc::new(set));
         drop(own);
         // Nobody waits while the old ones are wiped.

@@ -244,7 +244,8 @@ impl Jwk {
     }
 
     fn unnamed_for(&self, algorithm: Algorithm) -> Option<&crypto::Key> {
-        if self.id.is_none() { self.key_for(algorithm) } else { None }
+        // One that is for an issuer is not meant by every token.
+        if self.id.is_none() && self.issuer.is_none() { self.key_for(algorithm) } else { None }
     }
 
     /// Whether another one is the same key under the same name, for all that this one is good for.

@@ -64,7 +64,9 @@ impl Material {
     /// [RFC 8725 §3.5]: https://www.rfc-editor.org/rfc/rfc8725#section-3.5
     pub(crate) fn secret(secret: Secret<Vec<u8>>) -> Option<Self> {
         let has = |piece: &[u8]| secret.expose().windows(piece.len()).any(|window| window == piece);
-        let is_key = has(b"-----BEGIN") || has(b"\"kty\"") || has(b"ssh-rsa ");
+        let is_key = [&b"-----BEGIN"[..], b"\"kty\"", b"ssh-rsa ", b"ssh-ed25519 ", b"ecdsa-sha2-"]
+            .into_iter()
+            .any(has);
         (!is_key).then_some(Self::Secret(secret))
     }
 

@@ -5,9 +5,7 @@
 //!
 //! Keys that are fetched rotate by themselves. Keys that are configured rotate by hand and without a restart, in two
 //! steps: the new key is added before anybody signs with it, the old one is removed when no token stands on it. Each
-//! holds from the next token on, for all clones of the verifier, and a cached verdict dies with its key. What was
-//! rejected because its key was not there yet may be remembered for the
-//! [`negative_time_to_live`](crate::cache::CacheLayerBuilder::negative_time_to_live).
+//! holds from the next token on, for all clones of the verifier, and verdicts of before are no longer remembered.
 //!
 //! ```
 //! use tower_bearer::jwks::StaticKeys;
@@ -83,7 +81,7 @@ impl IssuerKeys {
         }
     }
 
-    /// Grows when a key that was there is no longer.
+    /// Grows when a key that was there is no longer, or may be.
     pub(crate) fn generation(&self) -> u64 {
         match self {
             Self::Configured(keys) => keys.generation(),

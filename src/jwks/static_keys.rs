@@ -17,8 +17,8 @@ use crate::secret::Secret;
 ///
 /// 1. A token whose `kid` names a key is verified with that key alone. There has to be exactly one of that name for the
 ///    token's algorithm.
-/// 2. Any other token is verified with the keys without id, from PEM, secrets and JWKs without `kid`: those that fit
-///    its algorithm are tried in turn, whatever its `kid`. There are at most 8 of them.
+/// 2. Any other token is verified with the keys without id, from PEM, secrets and JWKs without `kid` (and without
+///    `issuer`): those that fit its algorithm are tried in turn, whatever its `kid`. There are at most 8 of them.
 /// 3. A token without `kid` that no key without id fits needs exactly one key that does.
 /// 4. A key that is given twice counts once. There are at most 100.
 ///

@@ -59,7 +59,9 @@ impl TestClock {
     /// Lets time pass, on both clocks.
     pub fn advance(&self, span: Duration) {
         let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
-        *times = (times.0 + span, times.1 + span);
+        let (now, instant) = *times;
+        // At the end of time it stands still.
+        *times = (now.checked_add(span).unwrap_or(now), instant.checked_add(span).unwrap_or(instant));
     }
 
     /// Sets the wall clock, as an administrator or a time server does. The monotonic clock stays.

@@ -11,6 +11,8 @@ use crate::error::{BuildError, BuildErrorKind};
 
 const LEEWAY: Duration = Duration::from_secs(60);
 const MAX_LEEWAY: Duration = Duration::from_secs(300);
+/// Each of them is looked at before the signature.
+const MAX_PLACES: usize = 16;
 
 /// What a builder has been told about claims. Checked when it builds.
 #[derive(Clone, Debug)]
@@ -54,6 +56,9 @@ impl ExpectedClaims {
         let place = |text: &String| {
             Pointer::parse(text).ok_or_else(|| BuildError::new("add_scopes_at", BuildErrorKind::InvalidText))
         };
+        if self.scope_places.len() > MAX_PLACES {
+            return Err(BuildError::new("add_scopes_at", BuildErrorKind::OutOfRange));
+        }
         let scope_places = self.scope_places.iter().map(place).collect::<Result<_, _>>()?;
         let required = self.required.clone();
         Ok(Rules { issuers, audiences, scope_places, required, ..self.rules.clone() })
@@ -140,7 +145,8 @@ macro_rules! claims_setters {
                 self
             }
 
-            /// One of these claims has to be there. Each call is a demand of its own.
+            /// One of these claims has to be there, and to be neither empty nor `false`. Each call is a demand of its
+            /// own.
             pub fn add_required_one_of<C: Into<String>>(
                 mut self,
                 names: impl IntoIterator<Item = C>,
@@ -175,7 +181,8 @@ macro_rules! claims_setters {
 
             /// A further place of scopes, as a JSON pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) such as
             /// `/realm_access/roles`: a string, which is a list, or a list of strings, each of which is a scope. They
-            /// come on top of those in `scope` or `scp`. What is no scope, such as a name with a space, is left out.
+            /// come on top of those in `scope` or `scp`. What is no scope, such as a name with a space, is left out. At
+            /// most 16 places of at most 8 names.
             pub fn add_scopes_at(mut self, place: impl Into<String>) -> Self {
                 self.expected.scope_places.push(place.into());
                 self

@@ -93,10 +93,11 @@ impl Issuers {
 }
 
 impl TenantIssuer {
-    /// The tenant that an issuer names, which is one segment of a path.
+    /// The tenant that an issuer names: a UUID, or something like it.
     fn tenant<'a>(&self, issuer: &'a str) -> Option<&'a str> {
         let tenant = issuer.strip_prefix(&*self.before)?.strip_suffix(&*self.after)?;
-        (!tenant.is_empty() && !tenant.contains(['/', '?', '#'])).then_some(tenant)
+        let is_plain = tenant.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        (!tenant.is_empty() && is_plain).then_some(tenant)
     }
 }
 

@@ -80,7 +80,7 @@ impl JwtVerifier {
     /// with the old keys or with the new ones. They have to fit the algorithms that are allowed already. On an error
     /// nothing changes. See [the two steps of a rotation](crate::jwks).
     ///
-    /// When a key is no longer there, every remembered verdict dies, if a verifier of yours around this one hands on its
+    /// Every remembered verdict dies, if a verifier of yours around this one hands on its
     /// [`generation`](TokenVerifier::generation), as those of this crate do. A verification that has begun may still end with
     /// the old keys; nothing remembers it.
     ///

@@ -2,6 +2,9 @@
 
 use crate::json::{Object, Value};
 
+/// Each name is a level that is read anew.
+const MAX_NAMES: usize = 8;
+
 /// A JSON pointer to something below the whole.
 #[derive(Clone, Debug)]
 pub(crate) struct Pointer {
@@ -10,8 +13,11 @@ pub(crate) struct Pointer {
 }
 
 impl Pointer {
-    /// Reads a pointer such as `/realm_access/roles`. None if it is none, or points to the whole.
+    /// Reads a pointer such as `/realm_access/roles`. None if it is none, points to the whole, or is too long.
     pub(crate) fn parse(text: &str) -> Option<Self> {
+        if text.matches('/').count() > MAX_NAMES {
+            return None;
+        }
         let is_escaped = |part: &str| part.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
         let names = text.strip_prefix('/').filter(|text| is_escaped(text))?;
         // In this order: `~01` is `~1`, and no slash.
@@ -28,7 +34,10 @@ impl Pointer {
 
 fn below<'a>(value: Value<'a>, name: &str) -> Option<Value<'a>> {
     match value.elements() {
-        Some(elements) => elements.get(name.parse::<usize>().ok()?).copied(),
+        Some(elements) => {
+            let index = name.parse::<usize>().ok().filter(|index| index.to_string() == name)?;
+            elements.get(index).copied()
+        }
         None => Object::parse(value.text().as_bytes()).ok()?.get(name),
     }
 }
@@ -42,7 +51,7 @@ mod tests {
         for pointer in ["/sub", "/a~1b/0/c~0", "/", "//"] {
             assert!(Pointer::parse(pointer).is_some(), "{pointer}");
         }
-        for other in ["", "sub", "/a~2", "/a~", "sub/a"] {
+        for other in ["", "sub", "/a~2", "/a~", "sub/a", "/1/2/3/4/5/6/7/8/9"] {
             assert!(Pointer::parse(other).is_none(), "{other}");
         }
     }
@@ -65,6 +74,8 @@ mod tests {
             "/s/0",
             "/a/b~1c/2",
             "/a/b~1c/-1",
+            "/a/b~1c/+1",
+            "/a/b~1c/01",
             "/x",
             "/",
         ] {

@@ -23,7 +23,7 @@ impl RequiredClaims {
     pub(crate) fn are_met(&self, claims: &Object<'_>) -> bool {
         let is_there = |name: &String| claims.get(name).is_some_and(|value| !value.is_null());
         self.all.iter().all(is_there)
-            && self.one_of.iter().all(|names| names.iter().any(is_there))
+            && self.one_of.iter().all(|names| names.iter().any(|name| claims.get(name).is_some_and(says_something)))
             && self.values.iter().all(|(name, values)| has_one(claims.get(name), values) == Some(true))
             // What cannot be read may say anything.
             && self.refused.iter().all(|(name, values)| {
@@ -52,6 +52,13 @@ impl RequiredClaims {
 /// Of nothing, nothing would do.
 fn not_empty(setting: &'static str, list: &[String]) -> Result<(), BuildError> {
     if list.is_empty() { Err(BuildError::new(setting, BuildErrorKind::Empty)) } else { Ok(()) }
+}
+
+/// Whether a claim is more than an empty one.
+fn says_something(value: Value<'_>) -> bool {
+    let text: String =
+        value.text().chars().filter(|character| !character.is_ascii_whitespace()).take(6).collect();
+    !["\"\"", "[]", "false", "null", "{}"].contains(&&*text)
 }
 
 /// Whether a claim has one of these values, or is a list in which one is. None if it is neither.

@@ -380,7 +380,10 @@ fn required_values_and_one_of_several_claims_are_there() {
     let rules = Rules { required, ..rules() };
     for (changes, good) in [
         (json!({ "azp": "a", "scp": "b", "ver": "2.0" }), true),
-        (json!({ "appid": "a", "roles": [], "ver": ["x", "1.0"] }), true),
+        (json!({ "appid": "a", "roles": ["b"], "ver": ["x", "1.0"] }), true),
+        (json!({ "azp": "a", "scp": "", "roles": [], "ver": "2.0" }), false),
+        (json!({ "azp": "a", "scp": " ", "roles": {}, "ver": "2.0" }), false),
+        (json!({ "azp": "a", "scp": null, "roles": false, "ver": "2.0" }), false),
         (json!({ "azp": "a", "scp": "b" }), false),
         (json!({ "azp": "a", "scp": "b", "ver": "3.0" }), false),
         (json!({ "azp": "a", "scp": "b", "ver": 2 }), false),

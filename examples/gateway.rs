@@ -78,16 +78,11 @@ const TOLD: [(&str, &str, Say); 4] = [
 struct Variables(Vec<String>);
 
 impl Variables {
-    fn read<T>(
-        &mut self,
-        (name, usual): (&str, &str),
-        form: &str,
-        read: impl Fn(&str) -> Option<T>,
-    ) -> Option<T> {
+    fn read<T>(&mut self, (name, or): (&str, &str), is: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
         let text = env::var_os(format!("GATEWAY_{name}"));
-        let value = text.as_deref().map_or(Some(usual), OsStr::to_str).and_then(read);
+        let value = text.as_deref().map_or(Some(or), OsStr::to_str).and_then(read);
         if value.is_none() {
-            self.0.push(format!("`GATEWAY_{name}` has to be {form}"));
+            self.0.push(format!("`GATEWAY_{name}` has to be {is}"));
         }
         value
     }
@@ -111,7 +106,9 @@ struct Gateway {
 impl Gateway {
     fn new(variables: &mut Variables) -> Option<Self> {
         let upstream = variables.read(("UPSTREAM", ""), "http://host:port", |url| {
-            url.strip_prefix("http://")?.trim_end_matches('/').parse().ok()
+            let (host, port) = url.strip_prefix("http://")?.trim_end_matches('/').rsplit_once(':')?;
+            let is_plain = !host.is_empty() && !host.contains('@') && port.parse::<u16>().is_ok();
+            if is_plain { format!("{host}:{port}").parse().ok() } else { None }
         });
         let mut headers: Vec<(HeaderName, Say)> = Vec::new();
         for (variable, usual, say) in TOLD {
@@ -137,6 +134,7 @@ impl Gateway {
         let token = request.extensions().get::<AccessToken>().cloned();
         // HTTP/2 has the host there, and so has a request as to a proxy.
         let host = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+        let host = host.or_else(|| request.headers().get(HOST).cloned());
         let path = request.uri().path_and_query().filter(|path| path.as_str().starts_with('/'));
         let uri = Uri::builder().scheme(Scheme::HTTP).authority(self.upstream.clone());
         let uri = uri.path_and_query(path.ok_or(StatusCode::BAD_REQUEST)?.clone()).build();
@@ -177,9 +175,9 @@ impl Gateway {
     }
 }
 
-/// Whether two names are the same to a server behind CGI, which does not tell `-` from `_`.
+/// Whether two names are the same to a server behind CGI, which does not tell `-` from `_` or `.`.
 fn is_same(one: &HeaderName, other: &HeaderName) -> bool {
-    let plain = |name: &HeaderName| name.as_str().replace('_', "-");
+    let plain = |name: &HeaderName| name.as_str().replace(|byte: char| !byte.is_ascii_alphanumeric(), "-");
     plain(one) == plain(other)
 }
 
@@ -194,8 +192,8 @@ fn encoded(text: &str) -> String {
 }
 
 fn remove_fields_of_one_connection(headers: &mut HeaderMap) {
-    let lists = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let names = lists.chain([OF_ONE_CONNECTION]).collect::<Vec<_>>().join(",");
+    let lists = headers.get_all(CONNECTION).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let names = lists.chain([OF_ONE_CONNECTION.into()]).collect::<Vec<_>>().join(",");
     for name in names.split(',') {
         headers.remove(name.trim());
     }

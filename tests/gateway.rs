@@ -292,6 +292,7 @@ async fn nobody_says_of_themselves_who_they_are() {
         "x-who-client",
         "x-auth-client",
         "X_Who-Client",
+        "x.auth.subject",
     ];
     let request = forged.iter().fold(request, |request, name| request.header(*name, "root"));
     assert_eq!(status(request.header("x-auth-scopes", "mine")).await, 201);
@@ -428,7 +429,11 @@ fn everything_that_is_wrong_is_said_at_once_and_no_secret() {
         ),
         (&[off], &[down]),
         (&[off, ("GATEWAY_UPSTREAM", "https://h")], &[down]),
-        (&[off, ("GATEWAY_UPSTREAM", "http://h/x")], &[down]),
+        (&[off, ("GATEWAY_UPSTREAM", "http://h:80/x")], &[down]),
+        (&[off, ("GATEWAY_UPSTREAM", "http://h")], &[down]),
+        (&[off, ("GATEWAY_UPSTREAM", "http://:80")], &[down]),
+        (&[off, ("GATEWAY_UPSTREAM", "http://h:99999")], &[down]),
+        (&[off, ("GATEWAY_UPSTREAM", "http://u:p@h:80")], &[down]),
         (
             &[off, up, ("GATEWAY_SUBJECT_HEADER", "Authorization"), ("GATEWAY_CLIENT_HEADER", "x auth")],
             &["`GATEWAY_SUBJECT_HEADER` has to be a header of its own", "`GATEWAY_CLIENT_HEADER` has to be"],

@@ -113,7 +113,7 @@ fn good(setting: &str) -> &'static str {
         "issuer" | "url" => "https://idp.example.com",
         "audience" => "https://api.example.com",
         "domain" => "acme.example.com",
-        "tenant_id" => "72f988bf-86f1-41af-91ab-2d7cd011db47",
+        "client_id" | "tenant_id" => "72f988bf-86f1-41af-91ab-2d7cd011db47",
         "user_pool" => "eu-west-1_AbCdEfGhI",
         "insecure_allow_any_audience" => "true",
         "policy" => "B2C_1_signin",

@@ -5,11 +5,12 @@ use crate::verifier::{UserInfoVerifier, UserInfoVerifierBuilder};
 /// Verifies the OAuth access tokens of [Atlassian] that have the scope `read:me`.
 ///
 /// Asked about, at `https://api.atlassian.com/me`. The subject is `account_id`. The answer names no application, no
-/// scopes and no end: a cache asks again at the end of its time to live.
+/// scopes and no end, whatever the token itself is bound to: required scopes are never met, and a cache asks again at
+/// the end of its time to live.
 ///
 /// # Security
 ///
-/// Nothing shows for which application a token is. This does not build before that is said:
+/// The answer does not show for which application a token is. This does not build before that is said:
 ///
 /// ```
 /// # #[cfg(feature = "reqwest")] {

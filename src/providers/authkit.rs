@@ -11,7 +11,7 @@ use crate::verifier::{JwtVerifier, JwtVerifierBuilder};
 /// tokens that were got without one are refused, and so are ID tokens, whose audience is their client, and the session
 /// tokens of an application that uses WorkOS itself, which are of another issuer. `sub` has to be there.
 ///
-/// Scopes are those in `scope`. Opaque tokens are for [`workos`](super::workos()).
+/// Scopes are those in `scope`. Opaque tokens are for [`workos`](crate::providers::workos()).
 ///
 /// Not tried with the real provider.
 ///

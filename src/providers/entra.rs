@@ -17,7 +17,7 @@ const CHINA: Cloud =
     Cloud { login: "https://login.partner.microsoftonline.cn", sts: "https://sts.chinacloudapi.cn" };
 
 /// Verifies the access tokens of one tenant of [Microsoft Entra ID] for one application: the directory (tenant) id, a
-/// UUID, and the application (client) id of this API.
+/// UUID, and the application (client) id of this API, a UUID too, without `api://` before it.
 ///
 /// Signed; keys of the tenant. Tokens of both versions are taken, by their issuer and by an audience that is the
 /// application id or `api://` before it; another identifier URI is one more
@@ -71,12 +71,13 @@ pub fn entra_china(tenant_id: &str, client_id: impl Into<String>) -> JwtVerifier
     of_tenant(&CHINA, tenant_id, client_id)
 }
 
-/// Verifies the access tokens of all tenants of [Microsoft Entra ID] for one application, personal accounts included.
+/// Verifies the access tokens of all tenants of [Microsoft Entra ID] for one application, by its id, a UUID; personal
+/// accounts included.
 ///
-/// As [`entra`], with the keys of all tenants, and the issuer has to be that of the tenant that the token names (`tid`).
-/// A key that Microsoft publishes for one tenant signs for that tenant alone.
+/// As [`entra`], with the keys of all tenants, and the issuer has to be that of the tenant that the token names
+/// (`tid`). A key that Microsoft publishes for one tenant signs for that tenant alone.
 ///
-/// Whom to let in is for the application to say; these let in tenants of a list:
+/// Whom to let in is for the application to say; this lets in the tenants of a list, whose ids are in small letters:
 ///
 /// ```
 /// # #[cfg(feature = "reqwest")] {
@@ -95,14 +96,17 @@ pub fn entra_china(tenant_id: &str, client_id: impl Into<String>) -> JwtVerifier
 ///
 /// # Security
 ///
-/// Whoever has an account anywhere at Microsoft gets a token for an application that is open to all tenants.
+/// Everybody gets a token for an application that is open to all tenants: whoever has an account in any company, or has
+/// made one for themselves, as anybody in the world can. That a token is good says who somebody is, and not that you
+/// know them. List the tenants by `.add_required_values("tid", [...])`, as above, unless it is for the whole world. The
+/// subject is one within its issuer alone: keep users by both, as [`principal`](crate::AccessToken::principal) does.
 ///
 /// Not tried with the real provider.
 ///
 /// [Microsoft Entra ID]: https://learn.microsoft.com/entra/identity-platform/claims-validation
 pub fn entra_any_tenant(client_id: impl Into<String>) -> JwtVerifierBuilder {
     let mut given = Parameters::default();
-    let client_id = given.id("client_id", client_id);
+    let client_id = given.uuid("client_id", &client_id.into());
     let Cloud { login, sts } = GLOBAL;
     for_application(format!("{login}/common/v2.0"), client_id)
         .of_tenants("tid", [(format!("{login}/"), "/v2.0"), (format!("{sts}/"), "/")])
@@ -113,7 +117,7 @@ pub fn entra_any_tenant(client_id: impl Into<String>) -> JwtVerifierBuilder {
 fn of_tenant(cloud: &Cloud, tenant_id: &str, client_id: impl Into<String>) -> JwtVerifierBuilder {
     let mut given = Parameters::default();
     let tenant = given.uuid("tenant_id", tenant_id);
-    let client_id = given.id("client_id", client_id);
+    let client_id = given.uuid("client_id", &client_id.into());
     let Cloud { login, sts } = cloud;
     for_application(format!("{login}/{tenant}/v2.0"), client_id)
         .add_issuer_alias(format!("{sts}/{tenant}/"))

@@ -6,7 +6,7 @@ use crate::verifier::{JwtVerifier, JwtVerifierBuilder};
 
 /// Verifies the access tokens of one user flow or custom policy of [Azure AD B2C] for one application: the name of the
 /// tenant, such as `contoso`, its id, a UUID, the policy, such as `B2C_1_signupsignin1`, spelled as it is in tokens,
-/// and the application (client) id of this API.
+/// and the application (client) id of this API, a UUID.
 ///
 /// Signed; keys of the policy, at
 /// `https://{tenant}.b2clogin.com/{tenant}.onmicrosoft.com/{policy}/discovery/v2.0/keys`. The issuer is
@@ -30,7 +30,7 @@ pub fn entra_b2c(
     let name = given.label("tenant_name", tenant_name);
     let tenant = given.uuid("tenant_id", tenant_id);
     let policy = given.name("policy", policy);
-    let client_id = given.id("client_id", client_id);
+    let client_id = given.uuid("client_id", &client_id.into());
     let host = format!("https://{name}.b2clogin.com");
     JwtVerifier::builder(format!("{host}/{tenant}/v2.0/"), client_id)
         .usual_keys(RemoteJwks::at(format!("{host}/{name}.onmicrosoft.com/{policy}/discovery/v2.0/keys")))

@@ -6,7 +6,8 @@ use crate::jwks::RemoteJwks;
 use crate::verifier::JwtVerifierBuilder;
 
 /// Verifies the access tokens of one external tenant of [Microsoft Entra External ID] for one application: the name of
-/// the tenant, such as `contoso`, its id, a UUID, and the application (client) id of this API.
+/// the tenant, such as `contoso`, its id, a UUID, and the application (client) id of this API, a UUID
+/// too.
 ///
 /// Signed; keys at `https://{tenant}.ciamlogin.com/{tenant id}/discovery/v2.0/keys`. The issuer is
 /// `https://{tenant id}.ciamlogin.com/{tenant id}/v2.0`: the application has to ask for tokens of version 2.0
@@ -26,7 +27,7 @@ pub fn entra_external_id(
     let mut given = Parameters::default();
     let name = given.label("tenant_name", tenant_name);
     let tenant = given.uuid("tenant_id", tenant_id);
-    let client_id = given.id("client_id", client_id);
+    let client_id = given.uuid("client_id", &client_id.into());
     for_application(format!("https://{tenant}.ciamlogin.com/{tenant}/v2.0"), client_id)
         .usual_keys(RemoteJwks::at(format!("https://{name}.ciamlogin.com/{tenant}/discovery/v2.0/keys")))
         .fault(given.fault())

@@ -9,7 +9,7 @@ use crate::verifier::{TokenInfoVerifier, TokenInfoVerifierBuilder};
 /// another one of ours. `sub` has to be there: a token without the scope `openid` is refused.
 ///
 /// Scopes are those of Google, in full, such as `https://www.googleapis.com/auth/userinfo.email`. ID tokens are for
-/// [`google_id_tokens`](super::google_id_tokens()).
+/// [`google_id_tokens`](crate::providers::google_id_tokens()).
 ///
 /// Not tried with the real provider.
 ///

@@ -7,7 +7,7 @@ use crate::verifier::{JwtVerifier, JwtVerifierBuilder};
 /// `123-abc.apps.googleusercontent.com`, or what a service account named when it asked, usually the URL of this
 /// service.
 ///
-/// The JWTs of Google are ID tokens; its access tokens are opaque, and for [`google`](super::google()).
+/// The JWTs of Google are ID tokens; its access tokens are opaque, and for [`google`](crate::providers::google()).
 ///
 /// Signed; keys by discovery. The issuer is `https://accounts.google.com`, with or without the scheme. The audience is
 /// the client id. `sub` has to be there. The client is `azp`, which may be another one of ours, that of an app on a

@@ -15,11 +15,12 @@
 //!
 //! | tokens | functions |
 //! |---|---|
-//! | signed | `auth0` `authkit` `cognito` `descope` `google_id_tokens` `keycloak` `oci` `okta` `scalekit` `supabase` |
+//! | signed, A to K | `auth0` `authkit` `clerk_jwt` `cognito` `descope` `google_id_tokens` `keycloak` |
+//! | signed, O to S | `oci` `okta` `scalekit` `supabase` |
 //! | by Microsoft | `entra` `entra_any_tenant` `entra_b2c` `entra_china` `entra_external_id` `entra_us_government` |
 //! | asked about, by introspection | `clerk` `propelauth` `salesforce` |
 //! | asked about, otherwise | `discord` `github` `gitlab` `google` |
-//! | the same, and for which application they are is not shown | `atlassian` `hugging_face` `workos` |
+//! | the same, and the answer names no application | `atlassian` `hugging_face` `workos` |
 //!
 //! What has to be named, which rule stands for the audience and what is peculiar is in `docs/providers.md`, and in the
 //! docs of each function. A parameter that would change the address into which it goes is an error of `build()`, under
@@ -32,88 +33,14 @@
 //! the tests hold them against tokens of the documented form.
 
 #[cfg(feature = "introspection")]
-pub use self::atlassian::atlassian;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-pub use self::auth0::{AUTH0_PERMISSIONS, auth0};
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-pub use self::authkit::authkit;
-#[cfg(feature = "introspection")]
-pub use self::clerk::clerk;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-pub use self::cognito::cognito;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-pub use self::descope::descope;
-#[cfg(feature = "introspection")]
-pub use self::discord::discord;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-pub use self::entra::{entra, entra_any_tenant, entra_china, entra_us_government};
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-pub use self::entra_b2c::entra_b2c;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-pub use self::entra_external_id::entra_external_id;
+pub use self::asked::*;
 #[cfg(feature = "github")]
 pub use self::github::github;
-#[cfg(feature = "introspection")]
-pub use self::gitlab::gitlab;
-#[cfg(feature = "introspection")]
-pub use self::google::google;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-pub use self::google_id_tokens::google_id_tokens;
-#[cfg(feature = "introspection")]
-pub use self::hugging_face::hugging_face;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-pub use self::keycloak::{KEYCLOAK_REALM_ROLES, keycloak, keycloak_client_roles};
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-pub use self::oci::oci;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-pub use self::okta::okta;
-#[cfg(feature = "introspection")]
-pub use self::propelauth::propelauth;
-#[cfg(feature = "introspection")]
-pub use self::salesforce::salesforce;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-pub use self::scalekit::scalekit;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-pub use self::supabase::supabase;
-#[cfg(feature = "introspection")]
-pub use self::workos::workos;
+pub use self::signed::*;
 
-#[cfg(feature = "introspection")]
-mod atlassian;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-mod auth0;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-mod authkit;
-#[cfg(feature = "introspection")]
-mod clerk;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-mod cognito;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-mod descope;
-#[cfg(feature = "introspection")]
-mod discord;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-mod entra;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-mod entra_b2c;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-mod entra_external_id;
 #[cfg(feature = "github")]
 mod github;
-#[cfg(feature = "introspection")]
-mod gitlab;
-#[cfg(feature = "introspection")]
-mod google;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-mod google_id_tokens;
-#[cfg(feature = "introspection")]
-mod hugging_face;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-mod keycloak;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-mod oci;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-mod okta;
 #[cfg(any(
     feature = "introspection",
     all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))
@@ -127,13 +54,67 @@ mod okta;
     allow(dead_code, reason = "each provider uses a part of it")
 )]
 mod parameters;
+
+/// Those that are asked about each token. The files are in the folder of this one.
 #[cfg(feature = "introspection")]
-mod propelauth;
-#[cfg(feature = "introspection")]
-mod salesforce;
+#[path = "."]
+mod asked {
+    use super::parameters;
+
+    pub use self::atlassian::atlassian;
+    pub use self::clerk::clerk;
+    pub use self::discord::discord;
+    pub use self::gitlab::gitlab;
+    pub use self::google::google;
+    pub use self::hugging_face::hugging_face;
+    pub use self::propelauth::propelauth;
+    pub use self::salesforce::salesforce;
+    pub use self::workos::workos;
+
+    mod atlassian;
+    mod clerk;
+    mod discord;
+    mod gitlab;
+    mod google;
+    mod hugging_face;
+    mod propelauth;
+    mod salesforce;
+    mod workos;
+}
+
+/// Those whose tokens are signed. The files are in the folder of this one.
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-mod scalekit;
-#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-mod supabase;
-#[cfg(feature = "introspection")]
-mod workos;
+#[path = "."]
+mod signed {
+    use super::parameters;
+
+    pub use self::auth0::{AUTH0_PERMISSIONS, auth0};
+    pub use self::authkit::authkit;
+    pub use self::clerk_jwt::clerk_jwt;
+    pub use self::cognito::cognito;
+    pub use self::descope::descope;
+    pub use self::entra::{entra, entra_any_tenant, entra_china, entra_us_government};
+    pub use self::entra_b2c::entra_b2c;
+    pub use self::entra_external_id::entra_external_id;
+    pub use self::google_id_tokens::google_id_tokens;
+    pub use self::keycloak::{KEYCLOAK_REALM_ROLES, keycloak, keycloak_client_roles};
+    pub use self::oci::oci;
+    pub use self::okta::okta;
+    pub use self::scalekit::scalekit;
+    pub use self::supabase::supabase;
+
+    mod auth0;
+    mod authkit;
+    mod clerk_jwt;
+    mod cognito;
+    mod descope;
+    mod entra;
+    mod entra_b2c;
+    mod entra_external_id;
+    mod google_id_tokens;
+    mod keycloak;
+    mod oci;
+    mod okta;
+    mod scalekit;
+    mod supabase;
+}

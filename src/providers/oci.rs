@@ -4,17 +4,18 @@ use super::parameters::Parameters;
 use crate::jwks::RemoteJwks;
 use crate::verifier::{JwtVerifier, JwtVerifierBuilder};
 
-/// What all domains call themselves.
-const COMMON_ISSUER: &str = "https://identity.oraclecloud.com/";
+/// What a domain may call itself, besides by its URL. Oracle's pages differ in the slash.
+const COMMON_ISSUERS: [&str; 2] = ["https://identity.oraclecloud.com", "https://identity.oraclecloud.com/"];
 
 /// Verifies the access tokens of one identity domain of [OCI]: the URL of the domain, such as
 /// `https://idcs-0123456789abcdef.identity.oraclecloud.com`, and the primary audience of the resource application, such
 /// as `https://api.example.com/`, spelled as it is in tokens.
 ///
 /// Signed; keys at `{domain}/admin/v1/SigningCert/jwk`, which the domain gives to strangers only if "Configure client
-/// access" is on in its settings. All domains call themselves `https://identity.oraclecloud.com/`: what tells them
-/// apart is the key, so the issuer of the access token here is the URL of the domain. `tok_type` has to be `AT`, which
-/// that of an ID token is not, and `sub` has to be there.
+/// access" is on in its settings. The pages of Oracle name three issuers: the URL of the domain, and
+/// `https://identity.oraclecloud.com` with and without a slash behind it, which domains have in common. All three are
+/// taken, as the keys tell domains apart, and the issuer of the access token here is the URL of the domain in each
+/// case. `tok_type` has to be `AT`, which that of an ID token is not, and `sub` has to be there.
 ///
 /// Scopes are those in `scope`, without the audience before them.
 ///
@@ -26,8 +27,12 @@ const COMMON_ISSUER: &str = "https://identity.oraclecloud.com/";
 pub fn oci(domain_url: &str, audience: impl Into<String>) -> JwtVerifierBuilder {
     let mut given = Parameters::default();
     let url = given.base("domain_url", domain_url);
-    JwtVerifier::builder(url.clone(), audience)
-        .add_issuer_alias(COMMON_ISSUER)
+    // The URL is also shown with the port.
+    let url = url.strip_suffix(":443").unwrap_or(&url);
+    let [bare, with_slash] = COMMON_ISSUERS;
+    JwtVerifier::builder(url, audience)
+        .add_issuer_alias(bare)
+        .add_issuer_alias(with_slash)
         .usual_keys(RemoteJwks::at(format!("{url}/admin/v1/SigningCert/jwk")))
         .add_required_values("tok_type", ["AT"])
         .add_required_one_of(["sub"])

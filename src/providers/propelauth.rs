@@ -8,8 +8,8 @@ use crate::verifier::{IntrospectionVerifier, IntrospectionVerifierBuilder};
 /// `https://auth.example.com`, the resource for which clients ask, such as `https://api.example.com/mcp`, and id and
 /// secret of the introspection client.
 ///
-/// Asked about, at `/oauth/2.1/introspect`. The audience is the resource. The answer has to name the issuer,
-/// `{auth URL}/oauth/2.1`, and `sub`.
+/// Asked about, at `/oauth/2.1/introspect`. The audience is the resource. An answer that names an issuer has to name
+/// `{auth URL}/oauth/2.1`: whether answers name one is not documented. `sub` has to be there.
 ///
 /// Scopes are those in `scope`.
 ///
@@ -28,6 +28,7 @@ pub fn propelauth(
     IntrospectionVerifier::builder(format!("{url}/oauth/2.1"), audience)
         .endpoint(format!("{url}/oauth/2.1/introspect"))
         .client_secret_basic(client_id, client_secret)
+        .allow_missing_issuer()
         .add_required_one_of(["sub"])
         .fault(given.fault())
 }

@@ -5,13 +5,13 @@ use crate::verifier::{UserInfoVerifier, UserInfoVerifierBuilder};
 
 /// Verifies the opaque access tokens of [WorkOS]: the domain of AuthKit, such as `acme.authkit.app` or a custom one.
 ///
-/// Asked about, at `https://{domain}/oauth2/userinfo`. The answer names no application, no scopes and no end: a cache
-/// asks again at the end of its time to live. Tokens for a resource are JWTs, and for [`authkit`](super::authkit()),
-/// which is the better choice.
+/// Asked about, at `https://{domain}/oauth2/userinfo`. The answer names no application, no scopes and no end, whatever
+/// the token itself is bound to: required scopes are never met, and a cache asks again at the end of its time to live.
+/// Tokens for a resource are JWTs, and for [`authkit`](crate::providers::authkit()), which is the better choice.
 ///
 /// # Security
 ///
-/// Nothing shows for which application a token is. This does not build before that is said:
+/// The answer does not show for which application a token is. This does not build before that is said:
 ///
 /// ```
 /// # #[cfg(feature = "reqwest")] {

@@ -56,10 +56,12 @@ pub(super) struct Inner {
 /// Which `typ` of the header is that of an access token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum TokenTypes {
+    /// `at+jwt` only, with whatever claims.
+    AccessToken,
+    /// `at+jwt` only, and all claims of [RFC 9068 §2](https://www.rfc-editor.org/rfc/rfc9068#section-2).
+    Rfc9068,
     /// None, `JWT` or `at+jwt`: what most issuers write.
     Usual,
-    /// `at+jwt` only ([RFC 9068 §2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.1)).
-    Rfc9068,
 }
 
 /// How far a verification came.

@@ -241,6 +241,12 @@ impl JwtVerifierBuilder {
         self
     }
 
+    /// Accepts only tokens whose `typ` is `at+jwt`, with whatever claims.
+    pub(crate) fn access_token_type(mut self) -> Self {
+        self.types = TokenTypes::AccessToken;
+        self
+    }
+
     /// Does not build if there is a fault.
     pub(crate) fn fault(mut self, fault: Option<BuildError>) -> Self {
         self.fault = fault;

@@ -190,6 +190,22 @@ fn everything_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
+fn a_program_that_returns_the_error_prints_what_is_wrong_line_by_line() {
+    let main = || -> Result<Settings, Box<dyn std::error::Error>> {
+        Ok(from_vars(&[("API_AUTH_ISSUER", "http://idp.example.com"), ("API_AUTH_GRPC", "yes")])?)
+    };
+    // As `Termination` of the standard library does.
+    let printed = main().map_err(|error| format!("Error: {error:?}")).err();
+    let expected = "Error: the settings cannot work:\n\
+        `API_AUTH_ISSUER` has to be an https URL (http is for loopback addresses only)\n\
+        `API_AUTH_AUDIENCE` is missing\n\
+        `API_AUTH_GRPC` has to be `true` or `false`";
+    assert_eq!(printed.as_deref(), Some(expected));
+    let error = from_vars(&[]).unwrap_err();
+    assert_eq!(format!("{:?}", error.faults().first().unwrap()), "`API_AUTH_ISSUER` is missing");
+}
+
+#[test]
 fn a_name_is_told_as_it_was_written() {
     assert_eq!(names(with(&[("api_auth_Isuer", "x")])), ["api_auth_Isuer"]);
     assert_eq!(names(with(&[("api_auth_leeway", "x")])), ["api_auth_leeway"]);

@@ -8,15 +8,15 @@ use crate::log::Escaped;
 
 /// Settings that cannot work: all that is wrong with them. It names settings and never a value.
 ///
-/// `Display` is one line for each.
-#[derive(Clone, Debug)]
+/// `Display` is one line for each, and `Debug` is the same: a `main` that returns the error prints what to do.
+#[derive(Clone)]
 pub struct SettingsError {
     // Not empty.
     faults: Vec<SettingsFault>,
 }
 
-/// One thing that is wrong.
-#[derive(Clone, Debug)]
+/// One thing that is wrong, as a line of text.
+#[derive(Clone)]
 pub struct SettingsFault {
     name: String,
     what: What,
@@ -43,6 +43,12 @@ impl fmt::Display for SettingsError {
     }
 }
 
+impl fmt::Debug for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl Error for SettingsError {}
 
 impl SettingsFault {
@@ -61,6 +67,12 @@ impl fmt::Display for SettingsFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` {}", Escaped(&self.name), self.what)?;
         self.other.iter().try_for_each(|other| write!(f, " `{}`", Escaped(other)))
+    }
+}
+
+impl fmt::Debug for SettingsFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -952,6 +952,135 @@ async fn each_setting_about_who_is_asked_has_its_effect() {
     }
 }
 
+/// An introspection endpoint, and the verifier of settings that asks it.
+struct Introspected {
+    world: World,
+    verifier: Cached<BoxVerifier>,
+}
+
+impl Introspected {
+    const URL: &str = "https://idp.example.com/introspect";
+
+    async fn new(more: Value) -> Self {
+        let world = World::new().await;
+        let mut given = json!({
+            "provider": "introspection", "issuer": "https://idp.example.com", "audience": AUDIENCE,
+            "client_id": "api", "client_secret": "secret", "introspection_url": Self::URL,
+            "cache_time_to_live": "100s", "cache_jitter": 0,
+        });
+        given.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let settings = from_json(given).http_client(world.script.clone()).clock(world.clock.clone());
+        let verifier = settings.verifier().unwrap();
+        let this = Self { world, verifier };
+        this.answers(true);
+        this
+    }
+
+    fn answers(&self, active: bool) {
+        let answer = json!({
+            "active": active, "iss": "https://idp.example.com", "aud": AUDIENCE, "exp": 4_102_444_800_u64,
+        });
+        self.world.script.set(Self::URL, Reply::document(answer.to_string()));
+    }
+
+    async fn status(&self, token: &str) -> u16 {
+        App::new(self.verifier.clone(), self.world.clock.clone()).status(token).await
+    }
+}
+
+#[tokio::test]
+async fn each_setting_about_the_memory_of_the_cache_has_its_effect() {
+    for (setting, value, expected) in
+        [("cache_max_entries", 10, 10), ("cache_max_bytes", 0, 0), ("cache_max_bytes", 33_554_432, 50)]
+    {
+        let asked = Introspected::new(json!({ setting: value })).await;
+        for number in 0..50 {
+            assert_eq!(asked.status(&format!("token-{number}")).await, 200);
+        }
+        let entries = asked.verifier.handle().stats().entries();
+        assert!(entries == expected || (setting == "cache_max_entries" && entries < expected), "{entries}");
+    }
+    for (value, expected) in [("0", 3), ("5s", 2), ("10s", 1)] {
+        let asked = Introspected::new(json!({ "cache_negative_time_to_live": value })).await;
+        asked.answers(false);
+        for seconds in [0, 0, 7] {
+            asked.world.pass(seconds);
+            assert_eq!(asked.status("a").await, 401);
+        }
+        assert_eq!(asked.world.script.count(), expected, "{value}");
+    }
+    for (value, expected) in [("0", 0), ("30", 0), ("50", 1)] {
+        let asked = Introspected::new(json!({ "cache_refresh_ahead": value })).await;
+        assert_eq!(asked.status("a").await, 200);
+        asked.world.pass(60);
+        assert_eq!(asked.status("a").await, 200);
+        keys::settle().await;
+        assert_eq!(asked.verifier.handle().stats().refreshed(), expected, "{value}");
+    }
+    for (value, expected) in [("0", 503), ("10s", 503), ("60s", 200)] {
+        let asked = Introspected::new(json!({ "cache_stale_if_error": value })).await;
+        assert_eq!(asked.status("a").await, 200);
+        asked.world.script.set(Introspected::URL, Reply::Fails);
+        asked.world.pass(130);
+        assert_eq!(asked.status("a").await, expected, "{value}");
+        assert_eq!(asked.verifier.handle().stats().served_stale(), u64::from(expected == 200));
+    }
+    for (jitter, expected) in [(0, 1), (50, 2)] {
+        let asked = Introspected::new(json!({ "cache_jitter": jitter, "cache_refresh_ahead": 0 })).await;
+        for number in 0..50 {
+            asked.status(&format!("token-{number}")).await;
+        }
+        let first = asked.world.script.count();
+        asked.world.pass(99);
+        for number in 0..50 {
+            asked.status(&format!("token-{number}")).await;
+        }
+        // With none, all of them are still there.
+        assert_eq!(asked.world.script.count() > first, expected == 2, "{jitter}");
+    }
+}
+
+#[tokio::test]
+async fn each_limit_of_calls_has_its_effect() {
+    for (settings, expected) in [
+        (json!({}), 3),
+        (json!({ "max_upstream_calls": 1 }), 1),
+        (json!({ "max_upstream_calls": 2 }), 2),
+        (json!({ "cache_max_upstream_calls": 1 }), 1),
+    ] {
+        let asked = Introspected::new(settings.clone()).await;
+        asked.world.script.hold();
+        let app = App::new(asked.verifier.clone(), asked.world.clock.clone());
+        let waiting: Vec<_> = ["a", "b", "c"].map(|token| tokio::spawn(app.ask(token))).into();
+        keys::settle().await;
+        assert_eq!(asked.world.script.count(), expected, "{settings}");
+        asked.world.script.release();
+        for answer in waiting {
+            let _ = answer.await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_waits_as_long_as_the_timeout() {
+    for (settings, expected) in [
+        (json!({ "timeout": "1s" }), 1_000),
+        (json!({ "timeout": "2500ms" }), 2_500),
+        (json!({ "upstream_timeout": "60s" }), 10_000),
+    ] {
+        let world = World::new().await;
+        let mut given = json!({
+            "provider": "introspection", "issuer": "https://idp.example.com", "audience": AUDIENCE,
+            "client_id": "api", "client_secret": "secret", "introspection_url": Introspected::URL,
+        });
+        given.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        world.script.set(Introspected::URL, Reply::Hangs);
+        let before = tokio::time::Instant::now();
+        assert_eq!(app(&world, given).status("a").await, 503);
+        assert_eq!(before.elapsed().as_millis() / 10 * 10, expected, "{settings}");
+    }
+}
+
 #[tokio::test]
 async fn people_of_github_are_let_in_by_lists() {
     let github = TestGitHub::start().await.unwrap();

@@ -167,24 +167,24 @@ fn everything_that_is_wrong_is_told_at_once() {
     assert_eq!(
         told,
         [
-            "ISUER is no setting",
+            "ISUER is no setting: ISSUER?",
             "ISSUER has to be an https URL (http is for loopback addresses only)",
             "AUDIENCE is missing",
             "CLIENT_ID means nothing to the provider jwt",
             "ALGORITHMS has to be a list of algorithms, such as RS256",
             "RFC9068 has to be true or false",
             "MAX_TOKEN_AGE has to be a number with one of the units ms, s, m, h, d",
-            "LEEWAY is out of range",
+            "LEEWAY is out of range: to 300s",
             "REQUIRED_CLAIMS is empty or matches everything",
-            "SCOPES_AT has characters that do not belong there",
-            "REQUIRED_SCOPES has characters that do not belong there",
+            "SCOPES_AT has characters that do not belong there: JSON pointers such as /realm_access/roles",
+            "REQUIRED_SCOPES has characters that do not belong there: visible ASCII, no quotes or backslashes",
             "RESOURCE_NAME has no effect without RESOURCE",
-            "TIMEOUT is out of range",
-            "CACHE_TIME_TO_LIVE is out of range",
-            "CACHE_REFRESH_AHEAD is out of range",
-            "CACHE_JITTER is out of range",
+            "TIMEOUT is out of range: 1ms to 60s",
+            "CACHE_TIME_TO_LIVE is out of range: to 24h",
+            "CACHE_REFRESH_AHEAD is out of range: 0 to 50",
+            "CACHE_JITTER is out of range: 0 to 50",
             "ROOT_CERTIFICATES_FILE names a file that cannot be read: entity not found",
-            "PROXY is not a URL of the form that is needed here",
+            "PROXY is not a URL of the form that is needed here: http or https URL of a host",
         ]
     );
 }
@@ -260,7 +260,7 @@ fn only_the_word_false_turns_it_off() {
 fn what_is_off_is_still_looked_at_for_misspelt_names() {
     let told =
         faults(from_vars(&[("API_AUTH_ENABLED", "false"), ("API_AUTH_ISUER", "x"), ("API_AUTH_GRPC", "1")]));
-    assert_eq!(told, ["ISUER is no setting", "GRPC has to be true or false"]);
+    assert_eq!(told, ["ISUER is no setting: ISSUER?", "GRPC has to be true or false"]);
     assert_eq!(names(from_json(json!({ "enabled": false, "isuer": "x" })).layer()), ["isuer"]);
     let off = from_vars(&[("API_AUTH_ENABLED", "false"), ("API_AUTH_ISSUER", "no URL?")]);
     assert_eq!(names(off), ["API_AUTH_ISSUER"]);
@@ -510,7 +510,7 @@ fn what_excludes_each_other_is_named() {
         ),
         (
             &[("API_AUTH_PROXY", "http://proxy:3128"), ("API_AUTH_SSRF_PROTECTION", "true")],
-            "SSRF_PROTECTION excludes another setting that was made",
+            "SSRF_PROTECTION is set together with PROXY",
         ),
         (
             &[("API_AUTH_PUBLIC_KEY", pem.as_str()), ("API_AUTH_ALGORITHMS", "HS256")],
@@ -573,13 +573,17 @@ fn a_key_that_is_none_is_named_and_a_private_one_is_refused() {
         format!("{}-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", fixture("rsa_public.pem"));
     for (name, value, expected) in [
         ("PUBLIC_KEY", both.as_str(), None),
-        ("PUBLIC_KEY", "no key", Some("is not a usable key")),
-        ("PUBLIC_KEY", &cut, Some("is not a usable key")),
+        ("PUBLIC_KEY", "no key", Some("is not a usable key: PEM")),
+        ("PUBLIC_KEY", &cut, Some("is not a usable key: PEM")),
         ("PUBLIC_KEY", &private, Some("is a private key where a public one belongs")),
-        ("JWK_SET", "{}", Some("is not a usable key")),
-        ("JWK_SET", &secret_set, Some("is not a usable key")),
-        ("SECRET_KEY", "0123456789012345678901234567890", Some("is too short, or is the text of a key")),
-        ("SECRET_KEY", &both, Some("is too short, or is the text of a key")),
+        ("JWK_SET", "{}", Some("is not a usable key: JSON with keys that are public")),
+        ("JWK_SET", &secret_set, Some("is not a usable key: JSON with keys that are public")),
+        (
+            "SECRET_KEY",
+            "0123456789012345678901234567890",
+            Some("is too short, or is the text of a key: 32 bytes or more each"),
+        ),
+        ("SECRET_KEY", &both, Some("is too short, or is the text of a key: 32 bytes or more each")),
         ("SECRET_KEY", "01234567890123456789012345678901\n\n01234567890123456789012345678902\n", None),
         (
             "JWKS_URL",
@@ -814,7 +818,9 @@ fn every_number_and_duration_has_its_range() {
         let is_of_asking = matches!(setting, "upstream_timeout" | "max_upstream_calls");
         let mut given = if is_of_asking { asking.clone() } else { signed.clone() };
         given[setting] = json!(value);
-        assert_eq!(faults(from_json(given).check()), [format!("{setting} is out of range")]);
+        let range = Settings::table().iter().find(|known| known.name() == setting).unwrap().range();
+        let range = range.replace('`', "");
+        assert_eq!(faults(from_json(given).check()), [format!("{setting} is out of range: {range}")]);
     }
 }
 
@@ -1133,9 +1139,10 @@ async fn each_setting_about_the_client_has_its_effect() {
         let layer = from_json(given).clock(world.clock.clone()).layer().unwrap().unwrap();
         assert_eq!(App::of(layer).status(&world.token()).await, expected, "{setting}");
     }
-    for (content, expected) in
-        [(fixture("rsa_public.pem"), "is not a usable key"), ("x".to_owned(), "is not a usable key")]
-    {
+    for (content, expected) in [
+        (fixture("rsa_public.pem"), "is not a usable key: PEM"),
+        ("x".to_owned(), "is not a usable key: PEM"),
+    ] {
         let told = faults(with(&[("API_AUTH_ROOT_CERTIFICATES_FILE", &file("root.pem", content))]));
         assert_eq!(told, [format!("ROOT_CERTIFICATES_FILE {expected}")]);
     }

@@ -20,8 +20,10 @@ pub struct SettingsError {
 pub struct SettingsFault {
     name: String,
     what: What,
-    // Another setting that it speaks of, as the user would write it.
-    other: Option<String>,
+    // Other settings that it speaks of, as the user would write them.
+    others: Vec<String>,
+    // What would be right.
+    hint: Option<String>,
 }
 
 impl SettingsError {
@@ -52,8 +54,8 @@ impl fmt::Debug for SettingsError {
 impl Error for SettingsError {}
 
 impl SettingsFault {
-    pub(super) fn new(name: String, what: What, other: Option<String>) -> Self {
-        Self { name, what, other }
+    pub(super) fn new(name: String, what: What, others: Vec<String>, hint: Option<String>) -> Self {
+        Self { name, what, others, hint }
     }
 
     /// The setting, as the user wrote it or would have to: the variable, or the name in a file.
@@ -66,7 +68,10 @@ impl SettingsFault {
 impl fmt::Display for SettingsFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` {}", Escaped(&self.name), self.what)?;
-        self.other.iter().try_for_each(|other| write!(f, " `{}`", Escaped(other)))
+        for (number, other) in self.others.iter().enumerate() {
+            write!(f, "{} `{}`", if number == 0 { "" } else { "," }, Escaped(other))?;
+        }
+        self.hint.iter().try_for_each(|hint| write!(f, ": {}", Escaped(hint)))
     }
 }
 

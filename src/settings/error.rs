@@ -71,7 +71,7 @@ impl fmt::Display for SettingsFault {
         for (number, other) in self.others.iter().enumerate() {
             write!(f, "{} `{}`", if number == 0 { "" } else { "," }, Escaped(other))?;
         }
-        self.hint.iter().try_for_each(|hint| write!(f, ": {}", Escaped(hint)))
+        self.hint.iter().try_for_each(|hint| write!(f, ": {hint}"))
     }
 }
 

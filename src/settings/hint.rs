@@ -5,8 +5,8 @@ use super::provider::PROVIDERS;
 use super::what::What;
 use crate::error::BuildErrorKind;
 
-/// How alike two names have to be, of 1.
-const ALIKE: f64 = 0.85;
+/// How much of two names has to be the same, of 1.
+const ALIKE: f64 = 0.7;
 /// Longer names are nobody's slip.
 const MAX_NAME: usize = 64;
 
@@ -38,7 +38,8 @@ pub(super) fn nearest(name: &str) -> Option<&'static str> {
         return None;
     }
     let name = name.to_ascii_lowercase();
-    let alike = TABLE.iter().map(Setting::name).map(|known| (strsim::jaro_winkler(&name, known), known));
-    let (similarity, known) = alike.max_by(|(one, _), (other, _)| one.total_cmp(other))?;
+    let similarity = |known| strsim::normalized_damerau_levenshtein(&name, known);
+    let all = TABLE.iter().map(Setting::name).map(|known| (similarity(known), known));
+    let (similarity, known) = all.max_by(|(one, _), (other, _)| one.total_cmp(other))?;
     (similarity >= ALIKE).then_some(known)
 }

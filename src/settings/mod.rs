@@ -223,7 +223,7 @@ impl Settings {
         };
         if let Err(what) = what {
             let nearest = hint::nearest(own).filter(|_| name.is_none());
-            let nearest = nearest.map(|nearest| format!("`{}`?", self.shown(nearest)));
+            let nearest = nearest.map(|nearest| format!("`{}`?", Escaped(&self.shown(nearest))));
             let hint = nearest.or_else(|| hint::of_value(own, what));
             self.faults.push(SettingsFault::new(shown, what, Vec::new(), hint));
         }

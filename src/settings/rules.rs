@@ -25,8 +25,9 @@ impl Draft<'_> {
             }
         }
         self.read_files();
-        self.find_conflicts();
+        // Before a setting is taken away that excludes another.
         self.find_missing_keys(provider);
+        self.find_conflicts();
         self.find_missing(provider);
     }
 

@@ -8,6 +8,10 @@ use crate::secret::Secret;
 
 /// Public keys in PEM.
 #[derive(Clone)]
+#[cfg_attr(
+    not(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))),
+    expect(dead_code, reason = "keys are for signed tokens")
+)]
 pub(super) struct PublicKeys(pub(super) Vec<Secret<String>>);
 
 impl Form for Secret<String> {

@@ -1,6 +1,12 @@
 //! Settings from variables and files: what they mean, and everything that is wrong with them at once.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and reads well"
+)]
 
 #[path = "common/keys.rs"]
 mod keys;
@@ -22,7 +28,7 @@ use tower_bearer::cache::Cached;
 use tower_bearer::settings::{Settings, SettingsError};
 use tower_bearer::testing::TestGitHub;
 use tower_bearer::verifier::BoxVerifier;
-use tower_bearer::{Algorithm, AuthLayer};
+use tower_bearer::{Algorithm, AuthLayer, BearerToken, TokenVerifier};
 use tracing::Level;
 
 use common::Logs;
@@ -98,6 +104,36 @@ fn the_page_lists_every_setting_as_it_is() {
     assert_eq!(listed.len(), Settings::table().len());
 }
 
+/// What stands between two marks of the page.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let start = format!("```{language}\n");
+    PAGE.split(&start).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+#[test]
+fn everything_that_the_page_shows_works() {
+    let variables = blocks("sh");
+    assert!(variables.len() > 8, "{}", variables.len());
+    for block in variables {
+        let variables = block.lines().map(|line| line.split_once('=').unwrap());
+        // A shell takes the quotes away.
+        let variables = variables.map(|(name, value)| (name, value.trim_matches('"')));
+        assert_eq!(faults(Settings::from_vars("API_AUTH", variables)), [""; 0], "{block}");
+    }
+    let tables = blocks("toml").into_iter().filter(|block| block.contains("provider"));
+    for block in tables {
+        let secret = file("page-secret", "of-github");
+        let settings: Settings = toml::from_str(&block.replace("/run/secrets/github", &secret)).unwrap();
+        assert_eq!(faults(settings.check()), [""; 0], "{block}");
+    }
+    let told = from_vars(&[
+        ("API_AUTH_ISUER", "https://idp.example.com"),
+        ("API_AUTH_AUDIENCE", "a"),
+        ("API_AUTH_LEEWAY", "1h"),
+    ]);
+    assert_eq!(blocks("text"), [format!("Error: {:?}\n", told.unwrap_err())]);
+}
+
 #[test]
 fn every_setting_has_a_form_and_a_meaning_and_a_name_of_its_own() {
     let names: BTreeSet<_> = Settings::table().iter().map(|setting| setting.name()).collect();
@@ -167,26 +203,201 @@ fn everything_that_is_wrong_is_told_at_once() {
     assert_eq!(
         told,
         [
-            "ISUER is no setting",
+            "ISUER is no setting: ISSUER?",
             "ISSUER has to be an https URL (http is for loopback addresses only)",
             "AUDIENCE is missing",
             "CLIENT_ID means nothing to the provider jwt",
             "ALGORITHMS has to be a list of algorithms, such as RS256",
             "RFC9068 has to be true or false",
             "MAX_TOKEN_AGE has to be a number with one of the units ms, s, m, h, d",
-            "LEEWAY is out of range",
+            "LEEWAY is out of range: to 300s",
             "REQUIRED_CLAIMS is empty or matches everything",
-            "SCOPES_AT has characters that do not belong there",
-            "REQUIRED_SCOPES has characters that do not belong there",
+            "SCOPES_AT has characters that do not belong there: JSON pointers such as /realm_access/roles",
+            "REQUIRED_SCOPES has characters that do not belong there: visible ASCII, no quotes or backslashes",
             "RESOURCE_NAME has no effect without RESOURCE",
-            "TIMEOUT is out of range",
-            "CACHE_TIME_TO_LIVE is out of range",
-            "CACHE_REFRESH_AHEAD is out of range",
-            "CACHE_JITTER is out of range",
+            "TIMEOUT is out of range: 1ms to 60s",
+            "CACHE_TIME_TO_LIVE is out of range: to 24h",
+            "CACHE_REFRESH_AHEAD is out of range: 0 to 50",
+            "CACHE_JITTER is out of range: 0 to 50",
             "ROOT_CERTIFICATES_FILE names a file that cannot be read: entity not found",
-            "PROXY is not a URL of the form that is needed here",
+            "PROXY is not a URL of the form that is needed here: http or https URL of a host",
         ]
     );
+}
+
+#[test]
+fn a_program_that_returns_the_error_prints_what_is_wrong_line_by_line() {
+    let main = || -> Result<Settings, Box<dyn std::error::Error>> {
+        Ok(from_vars(&[("API_AUTH_ISSUER", "http://idp.example.com"), ("API_AUTH_GRPC", "yes")])?)
+    };
+    // As `Termination` of the standard library does.
+    let printed = main().map_err(|error| format!("Error: {error:?}")).err();
+    let expected = "Error: the settings cannot work:\n\
+        `API_AUTH_ISSUER` has to be an https URL (http is for loopback addresses only)\n\
+        `API_AUTH_AUDIENCE` is missing\n\
+        `API_AUTH_GRPC` has to be `true` or `false`";
+    assert_eq!(printed.as_deref(), Some(expected));
+    let error = from_vars(&[]).unwrap_err();
+    assert_eq!(format!("{:?}", error.faults().first().unwrap()), "`API_AUTH_ISSUER` is missing");
+}
+
+#[test]
+fn a_fault_says_what_would_be_right() {
+    let any_issuer = ("API_AUTH_INSECURE_ALLOW_ANY_ISSUER", "true");
+    let provider = |name: &'static str| ("API_AUTH_PROVIDER", name);
+    let audience = MINIMAL[1];
+    let no_application = |provider: &str| {
+        format!(
+            "INSECURE_ALLOW_ANY_AUDIENCE is not true: answers of the provider {provider} name no application, \
+             and true accepts that"
+        )
+    };
+    let without_audience = |value| ("API_AUTH_INSECURE_ALLOW_ANY_AUDIENCE", value);
+    let missing_keys = "JWKS_URL is missing, or PUBLIC_KEY, SECRET_KEY, JWK_SET".to_owned();
+    let has_both = "INSECURE_ALLOW_ANY_ISSUER is set together with ISSUER".to_owned();
+    let tenant = "TENANT_ID has characters that do not belong there: UUID".to_owned();
+    let domain = "DOMAIN is not a URL of the form that is needed here: host".to_owned();
+    let shared = "ALGORITHMS has an algorithm of shared secrets, which needs SECRET_KEY".to_owned();
+    for (variables, expected) in [
+        (vec![any_issuer, audience], vec![missing_keys.clone()]),
+        (vec![any_issuer, MINIMAL[0], audience], vec![missing_keys, has_both]),
+        (vec![MINIMAL[0], audience, ("API_AUTH_ALGORITHMS", "HS256")], vec![shared]),
+        (vec![provider("atlassian")], vec![no_application("atlassian")]),
+        (vec![provider("hugging-face"), without_audience("false")], vec![no_application("hugging_face")]),
+        (
+            vec![provider("workos"), ("API_AUTH_DOMAIN", "a.example.com"), without_audience("false")],
+            vec![no_application("workos")],
+        ),
+        (
+            vec![provider("entra"), ("API_AUTH_CLIENT_ID", "a"), ("API_AUTH_TENANT_ID", "contoso")],
+            vec![tenant],
+        ),
+        (vec![provider("auth0"), audience, ("API_AUTH_DOMAIN", "a/b")], vec![domain]),
+    ] {
+        assert_eq!(faults(from_vars(&variables)), expected, "{variables:?}");
+    }
+    let unknown = from_vars(&[provider("azure")]).unwrap_err().to_string();
+    assert!(unknown.contains("`API_AUTH_PROVIDER` has to be the name of a provider that is known: `jwt`, "));
+    for row in table("| provider | how | needs | takes besides |") {
+        assert!(unknown.contains(row[0]), "{row:?}");
+    }
+}
+
+#[test]
+fn a_name_that_is_nearly_one_is_recognised() {
+    for (name, expected) in [
+        ("ISUER", Some("ISSUER")),
+        ("AUDIENCES", Some("AUDIENCE")),
+        ("CLIENT_SECERT", Some("CLIENT_SECRET")),
+        ("JWKS_URI", Some("JWKS_URL")),
+        ("CACHE_TTL", None),
+        ("X", None),
+        ("SERVICE_HOST", None),
+        ("PORT_8080_TCP_ADDR", None),
+    ] {
+        let told = with(&[(&format!("API_AUTH_{name}"), "x")]).unwrap_err().to_string();
+        let hint = expected.map_or_else(String::new, |known| format!(": `API_AUTH_{known}`?"));
+        assert_eq!(told.lines().nth(1).unwrap(), format!("`API_AUTH_{name}` is no setting{hint}"));
+    }
+    let told = faults(from_json(json!({ "Issuer": "x" })).check());
+    assert_eq!(told[0], "Issuer is no setting: issuer?");
+    let long = from_json(json!({ "issuer".repeat(1_000): "x" })).check().unwrap_err();
+    assert!(long.faults().iter().all(|fault| !fault.to_string().contains('?')));
+}
+
+#[test]
+fn quotes_and_brackets_are_no_part_of_a_value() {
+    for (name, value) in [
+        ("client_id", "\"acme\""),
+        ("client_id", "'acme'"),
+        ("client_id", "\"acme"),
+        ("client_id", "acme'"),
+        ("resource_name", "\"Files of Acme\""),
+        ("required_scopes", "[\"a\", \"b\"]"),
+        ("required_scopes", "[a,b]"),
+        ("required_scopes", "'a b'"),
+        ("required_values", "\"hd=acme\""),
+        ("required_values", "hd='acme'"),
+        ("algorithms", "[\"RS256\"]"),
+        ("provider", "\"jwt\""),
+        ("public_key_file", "\"/keys/all.pem\""),
+    ] {
+        let told = faults(from_json(json!({ name: value })).check());
+        let expected = format!("{name} has to be written without quotes and brackets around it");
+        assert!(told.iter().any(|line| line.starts_with(&expected)), "{value}: {told:?}");
+    }
+    // Secrets may be anything.
+    let secret = format!("'[{CANARY}\"");
+    assert_eq!(faults(with(&[("API_AUTH_SECRET_KEY", &secret)])), [""; 0]);
+    let named = json!({
+        "issuer": MINIMAL[0].1, "audience": "a", "resource": MINIMAL[1].1, "resource_name": "Acme's \"new\" [files]",
+    });
+    assert_eq!(faults(from_json(named).check()), [""; 0]);
+}
+
+#[test]
+fn a_secret_has_no_white_space_at_its_ends() {
+    let told = |secret: &str| {
+        faults(from_vars(&[
+            ("API_AUTH_PROVIDER", "github"),
+            ("API_AUTH_CLIENT_ID", "acme"),
+            ("API_AUTH_CLIENT_SECRET", secret),
+        ]))
+    };
+    for secret in ["secret", "secret\n", "secret\r\n"] {
+        assert_eq!(told(secret), [""; 0], "{secret:?}");
+    }
+    for secret in [" secret", "secret ", "secret\n\n", "\nsecret", "secret\t"] {
+        assert_eq!(told(secret), ["CLIENT_SECRET has characters that do not belong there"], "{secret:?}");
+    }
+    let key = "01234567890123456789012345678901";
+    for (secrets, is_good) in [
+        (format!("{key}\n{key}2"), true),
+        (format!("{key}\r\n{key}2\r\n"), true),
+        (format!("{key} \n{key}2"), false),
+        (format!("{key}\n {key}2"), false),
+    ] {
+        assert_eq!(with(&[("API_AUTH_SECRET_KEY", &secrets)]).is_ok(), is_good, "{secrets:?}");
+    }
+    let pretty = format!("{{\n  \"keys\": [{CANARY}]\n}}");
+    let told = faults(with(&[("API_AUTH_JWK_SET", &pretty)]));
+    assert_eq!(told, ["JWK_SET is not a usable key: JSON with keys that are public"]);
+}
+
+#[test]
+fn a_public_key_may_stand_in_one_line() {
+    let both = format!("{}{}", fixture("rsa_public.pem"), fixture("p256_public.pem"));
+    for line in [both.replace('\n', "\\n"), both.replace('\n', "\\r\\n"), both] {
+        assert_eq!(faults(with(&[("API_AUTH_PUBLIC_KEY", &line)])), [""; 0], "{line}");
+        assert_eq!(faults(with(&[("API_AUTH_PUBLIC_KEY_FILE", &file("line.pem", &line))])), [""; 0]);
+    }
+}
+
+#[test]
+fn an_address_is_shown_without_the_user_in_it() {
+    for address in [
+        "https://user:S3cr3t@idp.example.com/a",
+        "https://S3cr3t@idp.example.com",
+        "https://user:S3c@r3tS3cr3t@idp.example.com",
+        "https://user:pa?S3cr3t@idp.example.com",
+        "user:S3cr3t@idp.example.com",
+    ] {
+        for setting in ["issuer", "jwks_url", "url", "domain", "audience", "authorization_servers"] {
+            let shown = format!("{:?}", from_json(json!({ setting: address })));
+            assert!(!shown.contains("S3cr3t") && !shown.contains("r3t"), "{shown}");
+        }
+    }
+    let shown =
+        format!("{:?}", from_json(json!({ "issuer": "https://idp.example.com/@a", "client_id": "a@b" })));
+    assert!(shown.contains("\"a@b\""), "{shown}");
+}
+
+#[test]
+fn a_meaning_is_plain_text() {
+    for setting in Settings::table() {
+        let meaning = setting.meaning();
+        assert!(!meaning.contains("](") && !meaning.contains("**") && !meaning.contains("  "), "{meaning}");
+    }
 }
 
 #[test]
@@ -244,7 +455,7 @@ fn only_the_word_false_turns_it_off() {
 fn what_is_off_is_still_looked_at_for_misspelt_names() {
     let told =
         faults(from_vars(&[("API_AUTH_ENABLED", "false"), ("API_AUTH_ISUER", "x"), ("API_AUTH_GRPC", "1")]));
-    assert_eq!(told, ["ISUER is no setting", "GRPC has to be true or false"]);
+    assert_eq!(told, ["ISUER is no setting: ISSUER?", "GRPC has to be true or false"]);
     assert_eq!(names(from_json(json!({ "enabled": false, "isuer": "x" })).layer()), ["isuer"]);
     let off = from_vars(&[("API_AUTH_ENABLED", "false"), ("API_AUTH_ISSUER", "no URL?")]);
     assert_eq!(names(off), ["API_AUTH_ISSUER"]);
@@ -468,6 +679,14 @@ fn what_means_nothing_to_a_provider_is_not_passed_over() {
             "INSECURE_ALLOW_ANY_AUDIENCE means nothing to the provider auth0",
         ],
     );
+    for (provider, needs) in
+        [("google_id_tokens", json!({})), ("cognito", json!({ "user_pool": "eu-west-1_A" }))]
+    {
+        let mut given = json!({ "provider": provider, "client_id": "a", "insecure_allow_id_tokens": true });
+        given.as_object_mut().unwrap().extend(needs.as_object().unwrap().clone());
+        let expected = format!("insecure_allow_id_tokens means nothing to the provider {provider}");
+        assert_eq!(faults(from_json(given).check()), [expected]);
+    }
     assert_eq!(names(with(&[("API_AUTH_CLIENT_SECRET_FILE", "/x")])), ["API_AUTH_CLIENT_SECRET_FILE"]);
     // Of a provider that nobody knows, nothing is known to be missing.
     assert_eq!(names(from_vars(&[("API_AUTH_PROVIDER", "acme")])), ["API_AUTH_PROVIDER"]);
@@ -494,7 +713,7 @@ fn what_excludes_each_other_is_named() {
         ),
         (
             &[("API_AUTH_PROXY", "http://proxy:3128"), ("API_AUTH_SSRF_PROTECTION", "true")],
-            "SSRF_PROTECTION excludes another setting that was made",
+            "SSRF_PROTECTION is set together with PROXY",
         ),
         (
             &[("API_AUTH_PUBLIC_KEY", pem.as_str()), ("API_AUTH_ALGORITHMS", "HS256")],
@@ -557,13 +776,17 @@ fn a_key_that_is_none_is_named_and_a_private_one_is_refused() {
         format!("{}-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", fixture("rsa_public.pem"));
     for (name, value, expected) in [
         ("PUBLIC_KEY", both.as_str(), None),
-        ("PUBLIC_KEY", "no key", Some("is not a usable key")),
-        ("PUBLIC_KEY", &cut, Some("is not a usable key")),
+        ("PUBLIC_KEY", "no key", Some("is not a usable key: PEM")),
+        ("PUBLIC_KEY", &cut, Some("is not a usable key: PEM")),
         ("PUBLIC_KEY", &private, Some("is a private key where a public one belongs")),
-        ("JWK_SET", "{}", Some("is not a usable key")),
-        ("JWK_SET", &secret_set, Some("is not a usable key")),
-        ("SECRET_KEY", "0123456789012345678901234567890", Some("is too short, or is the text of a key")),
-        ("SECRET_KEY", &both, Some("is too short, or is the text of a key")),
+        ("JWK_SET", "{}", Some("is not a usable key: JSON with keys that are public")),
+        ("JWK_SET", &secret_set, Some("is not a usable key: JSON with keys that are public")),
+        (
+            "SECRET_KEY",
+            "0123456789012345678901234567890",
+            Some("is too short, or is the text of a key: 32 bytes or more each"),
+        ),
+        ("SECRET_KEY", &both, Some("is too short, or is the text of a key: 32 bytes or more each")),
         ("SECRET_KEY", "01234567890123456789012345678901\n\n01234567890123456789012345678902\n", None),
         (
             "JWKS_URL",
@@ -798,7 +1021,9 @@ fn every_number_and_duration_has_its_range() {
         let is_of_asking = matches!(setting, "upstream_timeout" | "max_upstream_calls");
         let mut given = if is_of_asking { asking.clone() } else { signed.clone() };
         given[setting] = json!(value);
-        assert_eq!(faults(from_json(given).check()), [format!("{setting} is out of range")]);
+        let range = Settings::table().iter().find(|known| known.name() == setting).unwrap().range();
+        let range = range.replace('`', "");
+        assert_eq!(faults(from_json(given).check()), [format!("{setting} is out of range: {range}")]);
     }
 }
 
@@ -840,6 +1065,7 @@ async fn each_setting_about_signed_tokens_has_its_effect() {
     let endless = token().without_claim("exp").mint();
     let id_token = token().claim("at_hash", "x").mint();
     let elsewhere = world.issuer.token().audience("elsewhere").mint();
+    let unnamed = world.issuer.token().without_claim("aud").claim("client_id", "app").mint();
     for (settings, token, without, with) in [
         (json!({ "rfc9068": true }), token().header("typ", "JWT").mint(), 200, 401),
         (json!({ "max_token_age": "59m" }), token().claim("iat", old).mint(), 200, 401),
@@ -850,6 +1076,8 @@ async fn each_setting_about_signed_tokens_has_its_effect() {
         (json!({ "required_values": "hd=a.example sub=bob" }), team("a.example"), 200, 401),
         (json!({ "refused_values": "hd=a.example" }), team("a.example"), 200, 401),
         (json!({ "refused_values": "hd=a.example" }), team("b.example"), 200, 200),
+        (json!({ "audience": "app", "client_as_audience": true }), unnamed.clone(), 401, 200),
+        (json!({ "audience": "other", "client_as_audience": true }), unnamed, 401, 401),
         (json!({ "issuer_aliases": "https://other.example.com" }), of_other.clone(), 401, 200),
         (json!({ "required_scopes": "admin" }), roles.clone(), 200, 403),
         (json!({ "required_scopes": "admin", "scopes_at": "/realm/roles" }), roles, 200, 200),
@@ -870,6 +1098,22 @@ async fn each_setting_about_signed_tokens_has_its_effect() {
         assert_eq!(app(&world, given).status(&token).await, with, "{settings}");
     }
     assert_eq!(names(from_json(keys_alone).check()), ["issuer"]);
+}
+
+#[tokio::test]
+async fn a_client_is_named_by_a_further_claim() {
+    let world = World::new().await;
+    let token = world.issuer.token().audience(AUDIENCE).claim("app_id", "app");
+    let token = BearerToken::new(&token.without_claim("client_id").without_claim("azp").mint()).unwrap();
+    for (claims, expected) in [(json!("x"), None), (json!("x app_id"), Some("app"))] {
+        let settings = from_json(json!({
+            "issuer": world.issuer.issuer(), "audience": AUDIENCE, "jwks_url": world.issuer.jwks_uri(),
+            "client_claim": claims,
+        }));
+        let settings = settings.http_client(world.script.clone()).clock(world.clock.clone());
+        let verdict = settings.verifier().unwrap().verify(&token).await.unwrap();
+        assert_eq!(verdict.client(), expected);
+    }
 }
 
 #[tokio::test]
@@ -904,6 +1148,10 @@ async fn each_setting_about_the_layer_has_its_effect() {
     }));
     let (refused, _) = answer(described.clone(), http::Request::new(())).await;
     assert!(refused.field("www-authenticate").contains("scope=\"api://read\""));
+    let prefixed =
+        layer(json!({ "required_scopes": "read write", "challenge_scope_prefix": "api://files/" }));
+    let (refused, _) = answer(prefixed, http::Request::new(())).await;
+    assert!(refused.field("www-authenticate").contains("scope=\"api://files/read api://files/write\""));
     let uri = "https://api.example.com/.well-known/oauth-protected-resource/mcp";
     let (metadata, _) = answer(described, http::Request::get(uri).body(()).unwrap()).await;
     let metadata: Value = serde_json::from_str(&metadata.body).unwrap();
@@ -933,6 +1181,135 @@ async fn each_setting_about_who_is_asked_has_its_effect() {
     for (opaque_tokens_only, expected) in [(false, 200), (true, 401)] {
         let app = app(&world, given(json!({ "opaque_tokens_only": opaque_tokens_only })));
         assert_eq!(app.status(&world.token()).await, expected);
+    }
+}
+
+/// An introspection endpoint, and the verifier of settings that asks it.
+struct Introspected {
+    world: World,
+    verifier: Cached<BoxVerifier>,
+}
+
+impl Introspected {
+    const URL: &str = "https://idp.example.com/introspect";
+
+    async fn new(more: Value) -> Self {
+        let world = World::new().await;
+        let mut given = json!({
+            "provider": "introspection", "issuer": "https://idp.example.com", "audience": AUDIENCE,
+            "client_id": "api", "client_secret": "secret", "introspection_url": Self::URL,
+            "cache_time_to_live": "100s", "cache_jitter": 0,
+        });
+        given.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let settings = from_json(given).http_client(world.script.clone()).clock(world.clock.clone());
+        let verifier = settings.verifier().unwrap();
+        let this = Self { world, verifier };
+        this.answers(true);
+        this
+    }
+
+    fn answers(&self, active: bool) {
+        let answer = json!({
+            "active": active, "iss": "https://idp.example.com", "aud": AUDIENCE, "exp": 4_102_444_800_u64,
+        });
+        self.world.script.set(Self::URL, Reply::document(answer.to_string()));
+    }
+
+    async fn status(&self, token: &str) -> u16 {
+        App::new(self.verifier.clone(), self.world.clock.clone()).status(token).await
+    }
+}
+
+#[tokio::test]
+async fn each_setting_about_the_memory_of_the_cache_has_its_effect() {
+    for (setting, value, expected) in
+        [("cache_max_entries", 10, 10), ("cache_max_bytes", 0, 0), ("cache_max_bytes", 33_554_432, 50)]
+    {
+        let asked = Introspected::new(json!({ setting: value })).await;
+        for number in 0..50 {
+            assert_eq!(asked.status(&format!("token-{number}")).await, 200);
+        }
+        let entries = asked.verifier.handle().stats().entries();
+        assert!(entries == expected || (setting == "cache_max_entries" && entries < expected), "{entries}");
+    }
+    for (value, expected) in [("0", 3), ("5s", 2), ("10s", 1)] {
+        let asked = Introspected::new(json!({ "cache_negative_time_to_live": value })).await;
+        asked.answers(false);
+        for seconds in [0, 0, 7] {
+            asked.world.pass(seconds);
+            assert_eq!(asked.status("a").await, 401);
+        }
+        assert_eq!(asked.world.script.count(), expected, "{value}");
+    }
+    for (value, expected) in [("0", 0), ("30", 0), ("50", 1)] {
+        let asked = Introspected::new(json!({ "cache_refresh_ahead": value })).await;
+        assert_eq!(asked.status("a").await, 200);
+        asked.world.pass(60);
+        assert_eq!(asked.status("a").await, 200);
+        keys::settle().await;
+        assert_eq!(asked.verifier.handle().stats().refreshed(), expected, "{value}");
+    }
+    for (value, expected) in [("0", 503), ("10s", 503), ("60s", 200)] {
+        let asked = Introspected::new(json!({ "cache_stale_if_error": value })).await;
+        assert_eq!(asked.status("a").await, 200);
+        asked.world.script.set(Introspected::URL, Reply::Fails);
+        asked.world.pass(130);
+        assert_eq!(asked.status("a").await, expected, "{value}");
+        assert_eq!(asked.verifier.handle().stats().served_stale(), u64::from(expected == 200));
+    }
+    for (jitter, expected) in [(0, 1), (50, 2)] {
+        let asked = Introspected::new(json!({ "cache_jitter": jitter, "cache_refresh_ahead": 0 })).await;
+        for number in 0..50 {
+            asked.status(&format!("token-{number}")).await;
+        }
+        let first = asked.world.script.count();
+        asked.world.pass(99);
+        for number in 0..50 {
+            asked.status(&format!("token-{number}")).await;
+        }
+        // With none, all of them are still there.
+        assert_eq!(asked.world.script.count() > first, expected == 2, "{jitter}");
+    }
+}
+
+#[tokio::test]
+async fn each_limit_of_calls_has_its_effect() {
+    for (settings, expected) in [
+        (json!({}), 3),
+        (json!({ "max_upstream_calls": 1 }), 1),
+        (json!({ "max_upstream_calls": 2 }), 2),
+        (json!({ "cache_max_upstream_calls": 1 }), 1),
+    ] {
+        let asked = Introspected::new(settings.clone()).await;
+        asked.world.script.hold();
+        let app = App::new(asked.verifier.clone(), asked.world.clock.clone());
+        let waiting: Vec<_> = ["a", "b", "c"].map(|token| tokio::spawn(app.ask(token))).into();
+        keys::settle().await;
+        assert_eq!(asked.world.script.count(), expected, "{settings}");
+        asked.world.script.release();
+        for answer in waiting {
+            let _ = answer.await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_waits_as_long_as_the_timeout() {
+    for (settings, expected) in [
+        (json!({ "timeout": "1s" }), 1_000),
+        (json!({ "timeout": "2500ms" }), 2_500),
+        (json!({ "upstream_timeout": "60s" }), 10_000),
+    ] {
+        let world = World::new().await;
+        let mut given = json!({
+            "provider": "introspection", "issuer": "https://idp.example.com", "audience": AUDIENCE,
+            "client_id": "api", "client_secret": "secret", "introspection_url": Introspected::URL,
+        });
+        given.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        world.script.set(Introspected::URL, Reply::Hangs);
+        let before = tokio::time::Instant::now();
+        assert_eq!(app(&world, given).status("a").await, 503);
+        assert_eq!(before.elapsed().as_millis() / 10 * 10, expected, "{settings}");
     }
 }
 
@@ -988,9 +1365,10 @@ async fn each_setting_about_the_client_has_its_effect() {
         let layer = from_json(given).clock(world.clock.clone()).layer().unwrap().unwrap();
         assert_eq!(App::of(layer).status(&world.token()).await, expected, "{setting}");
     }
-    for (content, expected) in
-        [(fixture("rsa_public.pem"), "is not a usable key"), ("x".to_owned(), "is not a usable key")]
-    {
+    for (content, expected) in [
+        (fixture("rsa_public.pem"), "is not a usable key: PEM"),
+        ("x".to_owned(), "is not a usable key: PEM"),
+    ] {
         let told = faults(with(&[("API_AUTH_ROOT_CERTIFICATES_FILE", &file("root.pem", content))]));
         assert_eq!(told, [format!("ROOT_CERTIFICATES_FILE {expected}")]);
     }
@@ -1117,14 +1495,91 @@ fn any_value() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// A fault is about a name that was given, or says what is missing.
-fn assert_named(error: &SettingsError, given: &BTreeSet<String>) {
+/// A value that is good for this setting somewhere.
+fn good_value(name: &str) -> String {
+    let setting = Settings::table().iter().find(|setting| setting.name() == name);
+    match (name, setting.map_or("", |setting| setting.form())) {
+        ("algorithms", _) => "RS256, ES256".to_owned(),
+        ("jwks_url" | "introspection_url" | "resource" | "authorization_servers", _) => {
+            "https://idp.example.com/x".to_owned()
+        }
+        ("provider", _) => "jwt".to_owned(),
+        ("client_authentication", _) => "post".to_owned(),
+        ("secret_key", _) => CANARY.to_owned(),
+        ("proxy", _) => "http://proxy.example.com:3128".to_owned(),
+        ("scopes_at", _) => "/scp".to_owned(),
+        ("allowed_teams", _) => "acme/staff".to_owned(),
+        ("public_key", _) => fixture("p256_public.pem"),
+        ("public_key_file", _) => file("any.pem", fixture("rsa_public.pem")),
+        ("secret_key_file" | "client_secret_file", _) => file("any-secret", CANARY),
+        ("root_certificates_file", _) => file("any-root.pem", fixture("certificate.pem")),
+        ("upstream_timeout" | "timeout" | "leeway" | "max_token_age", _) | (_, "duration") => "7s".to_owned(),
+        ("enabled", _) | (_, "`true`, `false`") => "true".to_owned(),
+        ("cache_max_bytes", _) => "65536".to_owned(),
+        (_, "number" | "list of numbers") => "10".to_owned(),
+        (_, "list of `claim=value`") => "hd=acme".to_owned(),
+        _ => good(name).to_owned(),
+    }
+}
+
+/// What a provider needs, and a few others: many of these are right.
+fn any_settings() -> impl Strategy<Value = BTreeMap<String, String>> {
+    let providers = table("| provider | how | needs | takes besides |");
+    let value = |name: String| {
+        let good = good_value(&name);
+        (Just(name), prop_oneof![12 => Just(good), 1 => any_text()])
+    };
+    let others = prop::collection::vec(any_name().prop_flat_map(value), 0..5);
+    (prop::sample::select(providers), prop::bool::weighted(0.9), others).prop_map(
+        |(row, is_whole, others)| {
+            let needs: Vec<&str> = row[2].split('`').skip(1).step_by(2).collect();
+            let needs =
+                needs.into_iter().filter(|_| is_whole).map(|name| (name.to_owned(), good_value(name)));
+            let provider = ("provider".to_owned(), row[0].trim_matches('`').to_owned());
+            others.into_iter().chain(needs).chain([provider]).collect()
+        },
+    )
+}
+
+/// A fault is about a name that was given, or says what the provider is missing.
+fn assert_named(error: &SettingsError, prefix: &str, given: &BTreeMap<String, Option<String>>) {
     assert!(!error.faults().is_empty());
+    let shown = |name: &str| match prefix {
+        "" => name.to_owned(),
+        prefix => format!("{prefix}_{}", name.to_uppercase()),
+    };
+    let value = |name: &str| given.get(&shown(name)).map(|value| value.as_deref().unwrap_or_default());
+    let provider = value("provider").unwrap_or("jwt").replace('-', "_");
+    let rows = table("| provider | how | needs | takes besides |");
+    let row = rows.into_iter().find(|row| row[0].trim_matches('`') == provider);
+    let needs: Vec<String> =
+        row.map_or_else(Vec::new, |row| row[2].split('`').skip(1).step_by(2).map(shown).collect());
     for fault in error.faults() {
-        let is_known = given.contains(fault.name());
-        assert!(is_known || fault.to_string().ends_with("is missing"), "{error}");
+        if given.contains_key(fault.name()) {
+            continue;
+        }
+        let line = fault.to_string();
+        let name = fault.name();
+        let is_needed = needs.iter().any(|need| need == name) && line == format!("`{name}` is missing");
+        let is_said = line.contains("is not `true`: answers of the provider")
+            && name == shown("insecure_allow_any_audience")
+            && needs.iter().any(|need| need == name);
+        // Without an issuer something has to take its place.
+        let instead = ["jwks_url", "introspection_url"].map(shown);
+        let is_instead = instead.iter().any(|other| other == name)
+            && line.contains(" is missing")
+            && value("insecure_allow_any_issuer") == Some("true");
+        // Whoever names a resource has to say where its tokens are from.
+        let is_of_resource = name == shown("authorization_servers")
+            && line == format!("`{name}` is missing")
+            && given.contains_key(&shown("resource"));
+        assert!(is_needed || is_said || is_instead || is_of_resource, "{line} of {given:?}");
     }
     assert!(!error.to_string().contains("S3cr3t"), "{error}");
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned).or_else(|| value.as_bool().map(|value| value.to_string()))
 }
 
 proptest! {
@@ -1132,14 +1587,19 @@ proptest! {
 
     #[test]
     fn any_table_is_a_layer_or_a_list_of_faults(
-        given in prop::collection::btree_map(any_name(), any_value(), 0..12),
+        given in prop_oneof![
+            prop::collection::btree_map(any_name(), any_value(), 0..12),
+            any_settings().prop_map(|given| {
+                given.into_iter().map(|(name, value)| (name, Value::String(value))).collect()
+            }),
+        ],
     ) {
         let value = serde_json::to_value(&given).unwrap();
         let settings = from_json(value).http_client(Script::new());
-        let names: BTreeSet<String> = given.keys().cloned().collect();
+        let texts = given.iter().map(|(name, value)| (name.clone(), text_of(value))).collect();
         match settings.layer() {
             Ok(layer) => prop_assert_eq!(layer.is_some(), settings.is_enabled()),
-            Err(error) => assert_named(&error, &names),
+            Err(error) => assert_named(&error, "", &texts),
         }
         prop_assert_eq!(settings.layer().is_ok(), settings.check().is_ok());
         prop_assert_eq!(settings.is_enabled(), !matches!(
@@ -1164,19 +1624,38 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(40) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
     #[test]
     fn any_variables_are_settings_or_a_list_of_faults(
-        given in prop::collection::btree_map(any_name(), any_text(), 0..8),
-        prefix in prop_oneof![9 => Just("API_AUTH".to_owned()), 1 => any::<String>()],
+        given in prop_oneof![
+            1 => prop::collection::btree_map(any_name(), any_text(), 0..8),
+            3 => any_settings(),
+        ],
+        prefix in prop_oneof![19 => Just("API_AUTH".to_owned()), 1 => any::<String>()],
     ) {
         let variables: BTreeMap<String, String> =
             given.iter().map(|(name, value)| (format!("{prefix}_{}", name.to_uppercase()), value.clone())).collect();
-        let mut names: BTreeSet<String> = variables.keys().cloned().collect();
-        names.insert("prefix".to_owned());
+        let mut texts: BTreeMap<String, Option<String>> =
+            variables.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
+        texts.insert("prefix".to_owned(), None);
         if let Err(error) = Settings::from_vars(&prefix, variables) {
-            assert_named(&error, &names);
+            assert_named(&error, &prefix, &texts);
         }
     }
+}
+
+#[test]
+fn of_settings_that_are_tried_many_are_right() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+
+    let mut runner = TestRunner::deterministic();
+    let mut right = 0;
+    for _ in 0..100 {
+        let given = any_settings().new_tree(&mut runner).unwrap().current();
+        let settings = from_json(serde_json::to_value(given).unwrap()).http_client(Script::new());
+        right += usize::from(settings.check().is_ok());
+    }
+    assert!((20..100).contains(&right), "{right}");
 }

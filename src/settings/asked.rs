@@ -123,6 +123,9 @@ fn any_endpoint(audience: &str, fields: &Fields) -> IntrospectionVerifierBuilder
     if fields.allow_missing_issuer == Some(true) {
         builder = builder.allow_missing_issuer();
     }
+    if fields.client_as_audience == Some(true) {
+        builder = builder.client_as_audience();
+    }
     if fields.insecure_allow_any_audience == Some(true) {
         builder = builder.insecure_allow_any_audience();
     }

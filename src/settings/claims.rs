@@ -72,6 +72,9 @@ macro_rules! expect_claims {
         for place in $fields.scopes_at.iter().flatten() {
             builder = builder.add_scopes_at(place);
         }
+        for claim in $fields.client_claim.iter().flatten() {
+            builder = builder.add_client_claim(claim);
+        }
         for alias in $fields.issuer_aliases.iter().flatten() {
             builder = builder.add_issuer_alias(alias);
         }

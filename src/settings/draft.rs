@@ -131,6 +131,7 @@ impl<'a> Draft<'a> {
             (Part::Verifier, "static_keys") => &["public_key", "secret_key"],
             (Part::Verifier, "jwks_uri") => &["jwks_url"],
             (Part::Verifier, "add_scopes_at") => &["scopes_at"],
+            (Part::Verifier, "add_client_claim") => &["client_claim"],
             (Part::Verifier, "add_issuer_alias") => &["issuer_aliases"],
             (Part::Verifier, "add_required_values") => &["required_values"],
             (Part::Verifier, "add_refused_values") => &["refused_values"],
@@ -140,6 +141,7 @@ impl<'a> Draft<'a> {
             (Part::Verifier, "api_url" | "auth_url" | "domain_url" | "environment_url" | "project_url") => {
                 &["url"]
             }
+            (Part::Layer, "challenge_scope_names") => &["challenge_scope_prefix"],
             (Part::Layer, "metadata") => &["resource"],
             (_, "add_root_certificates") => &["root_certificates_file"],
             (_, "http_client") => return "http_client",

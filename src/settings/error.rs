@@ -8,20 +8,22 @@ use crate::log::Escaped;
 
 /// Settings that cannot work: all that is wrong with them. It names settings and never a value.
 ///
-/// `Display` is one line for each.
-#[derive(Clone, Debug)]
+/// `Display` is one line for each, and `Debug` is the same: a `main` that returns the error prints what to do.
+#[derive(Clone)]
 pub struct SettingsError {
     // Not empty.
     faults: Vec<SettingsFault>,
 }
 
-/// One thing that is wrong.
-#[derive(Clone, Debug)]
+/// One thing that is wrong, as a line of text.
+#[derive(Clone)]
 pub struct SettingsFault {
     name: String,
     what: What,
-    // Another setting that it speaks of, as the user would write it.
-    other: Option<String>,
+    // Other settings that it speaks of, as the user would write them.
+    others: Vec<String>,
+    // What would be right.
+    hint: Option<String>,
 }
 
 impl SettingsError {
@@ -43,11 +45,17 @@ impl fmt::Display for SettingsError {
     }
 }
 
+impl fmt::Debug for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl Error for SettingsError {}
 
 impl SettingsFault {
-    pub(super) fn new(name: String, what: What, other: Option<String>) -> Self {
-        Self { name, what, other }
+    pub(super) fn new(name: String, what: What, others: Vec<String>, hint: Option<String>) -> Self {
+        Self { name, what, others, hint }
     }
 
     /// The setting, as the user wrote it or would have to: the variable, or the name in a file.
@@ -60,7 +68,16 @@ impl SettingsFault {
 impl fmt::Display for SettingsFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` {}", Escaped(&self.name), self.what)?;
-        self.other.iter().try_for_each(|other| write!(f, " `{}`", Escaped(other)))
+        for (number, other) in self.others.iter().enumerate() {
+            write!(f, "{} `{}`", if number == 0 { "" } else { "," }, Escaped(other))?;
+        }
+        self.hint.iter().try_for_each(|hint| write!(f, ": {hint}"))
+    }
+}
+
+impl fmt::Debug for SettingsFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::claims::ClaimValue;
+use super::credentials::PublicKeys;
 use super::form::{ClientAuthentication, Form, Line, Percent};
 use super::provider::Provider;
 use super::raw::Raw;
@@ -46,7 +47,7 @@ impl Setting {
         self.range
     }
 
-    /// What it does.
+    /// What it does: a sentence or more, of plain text with names in backticks.
     #[must_use]
     pub fn meaning(&self) -> &'static str {
         self.meaning.trim_start()
@@ -108,7 +109,7 @@ macro_rules! fields {
 fields! {
     /// `false` turns authentication off: there is no layer then, and every request passes unexamined.
     enabled: bool = "`true`";
-    /// Who issues the tokens, see [providers](#providers).
+    /// Who issues the tokens.
     provider: &'static Provider = "`jwt`";
 
     /// The issuer, byte for byte as tokens name it.
@@ -130,24 +131,24 @@ fields! {
     /// The directory of Microsoft Entra ID.
     tenant_id: String, "UUID";
     /// The name of the tenant of Microsoft Entra.
-    tenant_name: String;
+    tenant_name: String, "letters, digits, `-`";
     /// The user flow of Azure AD B2C.
-    policy: String;
+    policy: String, "letters, digits, `-`, `_`, `.`";
     /// The user pool of Amazon Cognito.
-    user_pool: String;
+    user_pool: String, "such as `eu-west-1_AbCdEfGhI`";
     /// The realm of Keycloak.
-    realm: String;
+    realm: String, "letters, digits, `-`, `_`, `.`";
     /// The authorization server of Okta.
-    authorization_server: String = "`default`";
+    authorization_server: String = "`default`", "letters, digits, `-`, `_`, `.`";
     /// The project of Descope.
-    project_id: String;
+    project_id: String, "letters, digits, `-`, `_`, `.`";
     /// The resource of Scalekit.
-    resource_id: String;
+    resource_id: String, "letters, digits, `-`, `_`, `.`";
 
     /// Where keys are, instead of asking the issuer.
     jwks_url: String, "`https` URL";
     /// Public keys in PEM, one after the other.
-    public_key: Vec<Secret<String>>;
+    public_key: PublicKeys, "PEM";
     /// The file of the public keys.
     public_key_file: PathBuf;
     /// Shared secrets of HMAC, one a line.
@@ -155,7 +156,7 @@ fields! {
     /// The file of the shared secrets.
     secret_key_file: PathBuf;
     /// The keys as a JWK set, in JSON.
-    jwk_set: Secret<String>;
+    jwk_set: Secret<String>, "JSON with `keys` that are public";
     /// The file of the JWK set.
     jwk_set_file: PathBuf;
 
@@ -174,7 +175,11 @@ fields! {
     /// Values of claims that tokens must not have.
     refused_values: Vec<ClaimValue>, "such as `is_anonymous=true`";
     /// Further places of scopes.
-    scopes_at: Vec<String>, "JSON pointers";
+    scopes_at: Vec<String>, "JSON pointers such as `/realm_access/roles`";
+    /// Further claims that may name the client.
+    client_claim: Vec<String>;
+    /// Takes the client to which a token was issued for its audience, if it names none.
+    client_as_audience: bool = "`false`";
     /// Further names by which the issuer calls itself in tokens.
     issuer_aliases: Vec<String>;
     /// Where tokens are asked about, instead of asking the issuer for that address.
@@ -190,20 +195,22 @@ fields! {
     /// Lets these users of GitHub in, by number.
     allowed_users: Vec<u64> = "everybody";
     /// Lets members of these organisations of GitHub in.
-    allowed_organizations: Vec<String> = "everybody", "to 20";
+    allowed_organizations: Vec<String> = "everybody", "names, to 20";
     /// Lets members of these teams of GitHub in.
     allowed_teams: Vec<String> = "everybody", "`organisation/team`, to 20";
 
     /// Scopes that every token needs.
-    required_scopes: Vec<String>;
+    required_scopes: Vec<String>, "visible ASCII, no quotes or backslashes";
     /// Scopes that clients have to ask for.
-    challenge_scopes: Vec<String> = "the required scopes";
+    challenge_scopes: Vec<String> = "the required scopes", "visible ASCII, no quotes or backslashes";
+    /// What clients have to write before the name of a required scope when they ask for it.
+    challenge_scope_prefix: String, "such as `api://files/`";
     /// The identifier of this server, by which clients find the provider.
     resource: String, "`https` URL";
     /// The name of the resource for people. Needs `resource`.
     resource_name: Line;
     /// The scopes that the metadata of the resource list. Needs `resource`.
-    scopes_supported: Vec<String> = "those that clients have to ask for";
+    scopes_supported: Vec<String> = "those that clients have to ask for", "visible ASCII, no quotes or backslashes";
     /// The issuers that the metadata of the resource name. Needs `resource`.
     authorization_servers: Vec<String> = "those of the provider", "`https` URLs";
     /// Lets requests without a token through.
@@ -233,13 +240,13 @@ fields! {
     cache_max_upstream_calls: usize = "64", "1 to 65536";
 
     /// The file of further root certificates, in PEM.
-    root_certificates_file: PathBuf;
+    root_certificates_file: PathBuf, "PEM";
     /// The proxy through which the provider is asked. It may hold a password.
     proxy: Secret<String>, "`http` or `https` URL of a host";
     /// Connects to hosts on the public internet only. Excludes `proxy`.
     ssrf_protection: bool = "`false`";
 
-    /// Takes tokens for any audience: **any service's token opens this one**. Excludes `audience`.
+    /// Takes tokens for any audience: any service's token opens this one. Excludes `audience`.
     insecure_allow_any_audience: bool = "`false`";
     /// Takes tokens of any issuer whose key fits. Excludes `issuer`.
     insecure_allow_any_issuer: bool = "`false`";

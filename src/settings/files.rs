@@ -11,22 +11,16 @@ use crate::secret::Secret;
 
 const MAX_FILE: u64 = 1024 * 1024;
 
-/// The content of a file, without the line end that editors put behind it.
+/// The content of a file.
 pub(super) fn read(path: &Path) -> Result<Secret<String>, What> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| What::Unreadable(error.kind()))?;
     let all = file.take(MAX_FILE + 1).read_to_end(&mut bytes);
     let is_short = u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_FILE);
-    let mut text = String::from_utf8(bytes).map_err(|error| {
+    let text = String::from_utf8(bytes).map_err(|error| {
         error.into_bytes().zeroize();
         What::FileContent
     })?;
-    if text.ends_with('\n') {
-        text.pop();
-        if text.ends_with('\r') {
-            text.pop();
-        }
-    }
     let text = Secret::new(text);
     all.map_err(|error| What::Unreadable(error.kind()))?;
     if is_short { Ok(text) } else { Err(What::FileContent) }

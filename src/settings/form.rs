@@ -7,7 +7,6 @@ use super::raw::Raw;
 use super::what::What;
 use crate::algorithm::Algorithm;
 use crate::error::BuildErrorKind;
-use crate::secret::Secret;
 
 /// The units of durations, largest first, in milliseconds.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -97,34 +96,6 @@ impl Form for PathBuf {
 
     fn written(&self) -> Option<Raw> {
         self.to_str().map(Raw::text)
-    }
-}
-
-impl Form for Secret<String> {
-    const NAME: &'static str = "secret";
-
-    fn read(raw: &Raw) -> Result<Self, What> {
-        text(raw).map(Self::from)
-    }
-
-    fn written(&self) -> Option<Raw> {
-        None
-    }
-}
-
-impl Form for Vec<Secret<String>> {
-    const NAME: &'static str = "secrets";
-
-    fn read(raw: &Raw) -> Result<Self, What> {
-        match raw {
-            Raw::List(items) if items.is_empty() => Err(What::Build(BuildErrorKind::Empty)),
-            Raw::List(items) => items.iter().map(Secret::read).collect(),
-            single => Ok(vec![Secret::read(single)?]),
-        }
-    }
-
-    fn written(&self) -> Option<Raw> {
-        None
     }
 }
 
@@ -265,9 +236,18 @@ impl Form for ClientAuthentication {
 pub(super) fn text(raw: &Raw) -> Result<&str, What> {
     match raw {
         Raw::Text(text) if text.expose().trim().is_empty() => Err(What::Build(BuildErrorKind::Empty)),
+        // The habits of JSON and of files of variables, which nobody takes away here.
+        Raw::Text(text) if is_quoted(text.expose()) => {
+            Err(What::Form("written without quotes and brackets around it"))
+        }
         Raw::Text(text) => Ok(text.expose()),
         _ => Err(What::Form("text")),
     }
+}
+
+fn is_quoted(text: &str) -> bool {
+    let quotes = ['"', '\''];
+    text.starts_with(quotes) || text.ends_with(quotes) || text.starts_with('[')
 }
 
 /// The items of a list, or of a text in which commas or white space stand between them. There is at least one.

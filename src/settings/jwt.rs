@@ -1,6 +1,7 @@
 //! Verifiers of signed tokens, by settings.
 
 use super::claims::expect_claims;
+use super::credentials::PublicKeys;
 use super::fields::Fields;
 use super::surroundings::Surroundings;
 use crate::error::BuildError;
@@ -77,6 +78,9 @@ fn claims(mut builder: JwtVerifierBuilder, fields: &Fields) -> JwtVerifierBuilde
     if let Some(age) = fields.max_token_age {
         builder = builder.max_token_age(age);
     }
+    if fields.client_as_audience == Some(true) {
+        builder = builder.client_as_audience();
+    }
     if fields.insecure_allow_any_audience == Some(true) {
         builder = builder.insecure_allow_any_audience();
     }
@@ -96,7 +100,7 @@ fn keys(mut builder: JwtVerifierBuilder, fields: &Fields) -> JwtVerifierBuilder 
     if let Some(json) = &fields.jwk_set {
         builder = builder.jwk_set(json.expose());
     }
-    if let Some(texts) = &fields.public_key {
+    if let Some(PublicKeys(texts)) = &fields.public_key {
         let keys = texts.iter().flat_map(|text| blocks(text.expose()));
         builder = builder.static_keys(keys.fold(StaticKeys::new(), StaticKeys::add_public_key_pem));
     }

@@ -45,11 +45,13 @@ use crate::verifier::{BoxVerifier, TokenVerifier};
 #[cfg(any(feature = "github", feature = "introspection"))]
 mod asked;
 mod claims;
+mod credentials;
 mod draft;
 mod error;
 mod fields;
 mod files;
 mod form;
+mod hint;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod jwt;
 mod parts;
@@ -220,7 +222,10 @@ impl Settings {
             }
         };
         if let Err(what) = what {
-            self.faults.push(SettingsFault::new(shown, what, None));
+            let nearest = hint::nearest(own).filter(|_| name.is_none());
+            let nearest = nearest.map(|nearest| format!("`{}`?", Escaped(&self.shown(nearest))));
+            let hint = nearest.or_else(|| hint::of_value(own, what));
+            self.faults.push(SettingsFault::new(shown, what, Vec::new(), hint));
         }
     }
 
@@ -236,7 +241,8 @@ impl Settings {
 
     fn fault(&self, name: &'static str, what: What) -> SettingsFault {
         let spelling = |name| self.shown(self.spelling(name));
-        SettingsFault::new(spelling(name), what, what.other().map(spelling))
+        let others = what.others().iter().copied().map(spelling).collect();
+        SettingsFault::new(spelling(name), what, others, hint::of_value(name, what))
     }
 
     /// The place in the table of the setting that a fault is about.

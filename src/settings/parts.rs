@@ -209,13 +209,7 @@ pub(super) fn layer<V: TokenVerifier>(
     verifier: V,
     clock: Option<&Arc<dyn Clock>>,
 ) -> AuthLayerBuilder<V> {
-    let mut builder = AuthLayer::builder(verifier);
-    if let Some(scopes) = &fields.required_scopes {
-        builder = builder.required_scopes(scopes);
-    }
-    if let Some(scopes) = &fields.challenge_scopes {
-        builder = builder.challenge_scopes(scopes);
-    }
+    let mut builder = scopes(AuthLayer::builder(verifier), fields);
     if let Some(resource) = &fields.resource {
         builder = builder.resource(resource);
     }
@@ -242,6 +236,19 @@ pub(super) fn layer<V: TokenVerifier>(
     }
     if let Some(clock) = clock {
         builder = builder.clock(Arc::clone(clock));
+    }
+    builder
+}
+
+fn scopes<V: TokenVerifier>(mut builder: AuthLayerBuilder<V>, fields: &Fields) -> AuthLayerBuilder<V> {
+    if let Some(scopes) = &fields.required_scopes {
+        builder = builder.required_scopes(scopes);
+    }
+    if let Some(scopes) = &fields.challenge_scopes {
+        builder = builder.challenge_scopes(scopes);
+    }
+    if let Some(prefix) = fields.challenge_scope_prefix.clone() {
+        builder = builder.challenge_scope_names(move |scope| format!("{prefix}{scope}"));
     }
     builder
 }

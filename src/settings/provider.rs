@@ -46,6 +46,7 @@ const JWT: &[&str] = &[
     "secret_key_file",
     "jwk_set",
     "jwk_set_file",
+    "client_as_audience",
     "insecure_allow_any_audience",
     "insecure_allow_any_issuer",
 ];
@@ -53,6 +54,7 @@ const INTROSPECTION: &[&str] = &[
     "client_authentication",
     "introspection_url",
     "allow_missing_issuer",
+    "client_as_audience",
     "insecure_allow_any_audience",
     "insecure_allow_any_issuer",
 ];
@@ -123,6 +125,10 @@ impl Provider {
     }
 
     fn speaks_of(&self, setting: &str) -> bool {
+        // What is an ID token is settled there.
+        if setting == "insecure_allow_id_tokens" && ["cognito", "google_id_tokens"].contains(&self.name) {
+            return false;
+        }
         let own = setting.strip_suffix("_file").filter(|own| *own == "client_secret").unwrap_or(setting);
         self.required.contains(&own) || self.optional.contains(&own) || self.via.takes(own)
     }
@@ -138,6 +144,7 @@ impl Via {
             | "refused_values"
             | "scopes_at"
             | "issuer_aliases"
+            | "client_claim"
             | "insecure_allow_missing_expiry" => claims,
             "algorithms" | "rfc9068" | "max_token_age" | "insecure_allow_id_tokens" => self == Self::Jwt,
             "opaque_tokens_only" => self == Self::Introspection,

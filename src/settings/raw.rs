@@ -1,5 +1,6 @@
 //! A value of any format, before anything is known about it: reading one never fails.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -39,9 +40,21 @@ impl fmt::Debug for Shown<'_> {
             Raw::List(items) => f.debug_list().entries(items.iter().map(Shown)).finish(),
             Raw::Number(value) => value.fmt(f),
             Raw::Other => f.write_str("?"),
-            // A query may hold a key to the address.
-            Raw::Text(text) => text.expose().split('?').next().unwrap_or_default().fmt(f),
+            Raw::Text(text) => without_secrets(text.expose()).fmt(f),
         }
+    }
+}
+
+/// A text without what may be a password in an address, and without its query, which may be a key to it.
+fn without_secrets(text: &str) -> Cow<'_, str> {
+    let (address, query) = text.split_once('?').unwrap_or((text, ""));
+    // Where a password has the mark of a query in it.
+    if query.contains('@') {
+        return "..".into();
+    }
+    match address.rsplit_once('@') {
+        Some((user, host)) if user.contains(':') => format!("..@{host}").into(),
+        _ => address.into(),
     }
 }
 

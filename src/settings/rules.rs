@@ -25,6 +25,8 @@ impl Draft<'_> {
             }
         }
         self.read_files();
+        // Before a setting is taken away that excludes another.
+        self.find_missing_keys(provider);
         self.find_conflicts();
         self.find_missing(provider);
     }
@@ -69,10 +71,26 @@ impl Draft<'_> {
                 self.note(insecure, What::Conflict(excluded));
             }
         }
+        if self.fields.ssrf_protection == Some(true) && settings.is_written("proxy") {
+            self.note("ssrf_protection", What::Conflict("proxy"));
+        }
         for name in OF_RESOURCE {
             if settings.is_written(name) && !settings.is_written("resource") {
                 self.note(name, What::Needs("resource"));
             }
+        }
+    }
+
+    fn find_missing_keys(&mut self, provider: &Provider) {
+        if SOURCES.iter().any(|name| self.settings.is_there(name)) {
+            return;
+        }
+        if provider.takes("jwks_url") && self.fields.insecure_allow_any_issuer == Some(true) {
+            self.note("jwks_url", What::MissingKeys);
+        }
+        let mut algorithms = self.fields.algorithms.iter().flatten();
+        if provider.takes("secret_key") && algorithms.any(|algorithm| algorithm.is_symmetric()) {
+            self.note("algorithms", What::NoSecretKey);
         }
     }
 
@@ -84,6 +102,12 @@ impl Draft<'_> {
             self.fields.audience = self.fields.resource.clone().map(|resource| vec![resource]);
         }
         for name in provider.required.iter().copied() {
+            if name == "insecure_allow_any_audience" {
+                if self.fields.insecure_allow_any_audience != Some(true) {
+                    self.note(name, What::NamesNoApplication(provider.name));
+                }
+                continue;
+            }
             let is_waived = match name {
                 "audience" => {
                     self.fields.audience.is_some() || self.fields.insecure_allow_any_audience == Some(true)

@@ -38,6 +38,9 @@ impl<'de> Visitor<'de> for Table {
 
 /// Writes what is set, by the names of a file. Secrets and keys are left out, and so are the client and the clock.
 ///
+/// Without its secrets it may mean something else: of a deployment with `secret_key` an issuer is left, whose keys would
+/// be asked for. Whoever reads it back has to give the secrets again, or to name them by their files.
+///
 /// Settings of which a part could not be read are not written.
 impl Serialize for Settings {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

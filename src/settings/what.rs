@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::slice;
 
 use crate::error::BuildErrorKind;
 
@@ -21,8 +22,14 @@ pub(super) enum What {
     Form(&'static str),
     /// Is nothing to the provider of this name.
     Meaningless(&'static str),
+    /// There are no keys: this setting would name some, as the others would.
+    MissingKeys,
+    /// Is not on, though answers of the provider of this name do not say for whom a token is.
+    NamesNoApplication(&'static str),
     /// Has no effect without another setting.
     Needs(&'static str),
+    /// Has an algorithm of shared secrets, of which there is none.
+    NoSecretKey,
     /// Is set under two spellings, or twice.
     Twice,
     Unknown,
@@ -31,11 +38,13 @@ pub(super) enum What {
 }
 
 impl What {
-    /// The other setting that it speaks of.
-    pub(super) fn other(self) -> Option<&'static str> {
+    /// The other settings that it speaks of.
+    pub(super) fn others(&self) -> &[&'static str] {
         match self {
-            Self::Conflict(other) | Self::Needs(other) => Some(other),
-            _ => None,
+            Self::Conflict(other) | Self::Needs(other) => slice::from_ref(other),
+            Self::MissingKeys => &["public_key", "secret_key", "jwk_set"],
+            Self::NoSecretKey => &["secret_key"],
+            _ => &[],
         }
     }
 }
@@ -49,7 +58,13 @@ impl fmt::Display for What {
             Self::FileContent => f.write_str("names a file that is no text of at most 1 MiB"),
             Self::Form(form) => write!(f, "has to be {form}"),
             Self::Meaningless(provider) => write!(f, "means nothing to the provider `{provider}`"),
+            Self::MissingKeys => f.write_str("is missing, or"),
+            Self::NamesNoApplication(provider) => write!(
+                f,
+                "is not `true`: answers of the provider `{provider}` name no application, and `true` accepts that"
+            ),
             Self::Needs(_) => f.write_str("has no effect without"),
+            Self::NoSecretKey => f.write_str("has an algorithm of shared secrets, which needs"),
             Self::Twice => f.write_str("is set twice"),
             Self::Unknown => f.write_str("is no setting"),
             Self::Unprintable => f.write_str("is no text"),

@@ -1946,7 +1946,15 @@ fn a_tenant_or_a_pool_is_not_just_any_name() {
         let bad: &[&str] = match setting {
             "tenant_id" => &["common", "organizations", "contoso.onmicrosoft.com", "72f988bf"],
             "tenant_name" => &["contoso.onmicrosoft.com", "contoso.evil", "https://contoso.b2clogin.com"],
-            "user_pool" => &["eu-central-1", "_AbCdEfGhI"],
+            "user_pool" => &[
+                "eu-central-1",
+                "_AbCdEfGhI",
+                "s3_x",
+                "s3.eu-west-1_k",
+                "evil.com_x",
+                "eu-1_x",
+                "eu-west-_x",
+            ],
             _ => &[],
         };
         for text in bad {

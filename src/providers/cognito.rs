@@ -25,7 +25,7 @@ pub fn cognito(user_pool: &str, client_id: impl Into<String>) -> JwtVerifierBuil
     let mut given = Parameters::default();
     let pool = given.name("user_pool", user_pool);
     let client_id = given.id("client_id", client_id);
-    let region = pool.split_once('_').map(|(region, _)| region).filter(|region| !region.is_empty());
+    let region = pool.split_once('_').map(|(region, _)| region).filter(|region| is_region(region));
     let no_region = region.is_none().then(|| BuildError::new("user_pool", BuildErrorKind::InvalidText));
     let region = region.unwrap_or_default();
     let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
@@ -38,4 +38,12 @@ pub fn cognito(user_pool: &str, client_id: impl Into<String>) -> JwtVerifierBuil
         .add_required_values("token_use", ["access"])
         .add_required_one_of(["sub"])
         .fault(given.fault().or(no_region))
+}
+
+/// Whether a name is that of a region, such as `us-gov-west-1`: of another name, another service could be the host.
+fn is_region(name: &str) -> bool {
+    let Some((place, number)) = name.rsplit_once('-') else { return false };
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    place.contains('-') && place.split('-').all(is_word) && is_number
 }

@@ -10,13 +10,13 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    /// A host, with or without a port. `https://` before it and a slash behind it are taken away, as people copy them.
+    /// A host in small letters, with or without a port. `https://` before it and a slash behind it are taken away, as people copy them.
     pub(super) fn host(&mut self, setting: &'static str, text: &str) -> String {
         let host = text.strip_prefix("https://").unwrap_or(text);
         let host = host.strip_suffix('/').unwrap_or(host);
         let checked = endpoint::check(setting, &format!("https://{host}"));
         let checked = checked.and_then(|url| match url.path_and_query().map_or("", |path| path.as_str()) {
-            "" | "/" if !host.is_empty() && !host.ends_with('/') => Ok(host.to_owned()),
+            "" | "/" if !host.is_empty() && !host.ends_with('/') => Ok(host.to_ascii_lowercase()),
             _ => Err(BuildError::new(setting, BuildErrorKind::InvalidUrl)),
         });
         self.noted(checked)
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_host_is_taken_as_it_is_copied_and_nothing_else_is() {
-        for text in ["h.example.com", "https://h.example.com", "https://h.example.com/", "h.example.com/"] {
+        for text in ["h.example.com", "https://h.example.com", "https://h.example.com/", "H.Example.com/"] {
             assert_eq!(checked(|given| given.host("domain", text)).as_deref(), Ok("h.example.com"), "{text}");
         }
         assert_eq!(checked(|given| given.host("domain", "h:8443")).as_deref(), Ok("h:8443"));

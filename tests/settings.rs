@@ -40,6 +40,8 @@ const PAGE: &str = include_str!("../docs/settings.md");
 const MINIMAL: [(&str, &str); 2] =
     [("API_AUTH_ISSUER", "https://idp.example.com"), ("API_AUTH_AUDIENCE", "https://api.example.com")];
 
+const UUID: &str = "a1b2c3d4-0000-4000-8000-aabbccddeeff";
+
 fn from_vars(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
     Settings::from_vars("API_AUTH", variables.iter().copied())
 }
@@ -160,7 +162,7 @@ fn good(setting: &str) -> &'static str {
 #[test]
 fn every_provider_builds_of_what_it_needs_and_names_everything_that_is_missing() {
     let providers = table("| provider | how | needs | takes besides |");
-    assert_eq!(providers.len(), 28);
+    assert_eq!(providers.len(), 29);
     for row in providers {
         let provider = row[0].trim_matches('`');
         let needs: Vec<&str> = row[2].split('`').skip(1).step_by(2).collect();
@@ -269,7 +271,7 @@ fn a_fault_says_what_would_be_right() {
             vec![no_application("workos")],
         ),
         (
-            vec![provider("entra"), ("API_AUTH_CLIENT_ID", "a"), ("API_AUTH_TENANT_ID", "contoso")],
+            vec![provider("entra"), ("API_AUTH_CLIENT_ID", UUID), ("API_AUTH_TENANT_ID", "contoso")],
             vec![tenant],
         ),
         (vec![provider("auth0"), audience, ("API_AUTH_DOMAIN", "a/b")], vec![domain]),
@@ -533,6 +535,51 @@ fn values_have_one_form_in_every_format() {
 }
 
 #[test]
+fn what_looks_like_a_letter_is_none() {
+    // U+212A, which becomes a `k` in small letters.
+    let given =
+        [("API_AUTH_JW\u{212a}S_URL", "https://evil.example/keys"), ("API_AUTH_PUBLIC_\u{212a}EY", "x")];
+    assert!(names(with(&given)).iter().all(|name| name.contains('\u{212a}')));
+    assert_eq!(names(with(&given)).len(), 2);
+    let other = Settings::from_vars("KEYS", [("\u{212a}EYS_OPTIONAL", "true"), ("KEYS_ENABLED", "false")]);
+    assert!(!other.unwrap().is_enabled());
+}
+
+#[test]
+fn every_line_of_secrets_is_a_secret() {
+    let secret = "for-tests-only-a-secret-of-32-bytes";
+    for (text, good) in [
+        (format!("{secret}\n"), true),
+        (format!("{secret}\n{secret}-too\n"), true),
+        (format!("# the secret of the api, rotated in 2026\n{secret}\n"), false),
+        (format!("{}\n{secret}\n", " ".repeat(40)), false),
+        (format!("\u{feff}{secret}\n"), false),
+        ("\0".repeat(64), false),
+        (format!("{secret}\t-too"), false),
+    ] {
+        let path = file("lines", &text);
+        let settings = with(&[("API_AUTH_SECRET_KEY_FILE", &path)]);
+        assert_eq!(settings.is_ok(), good, "{text:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_not_waited_for() {
+    let path = std::env::temp_dir().join(format!("tower-bearer-pipe-{}", std::process::id()));
+    let made = Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    for path in [path.to_str().unwrap(), "/dev/zero", "/tmp"] {
+        assert_eq!(
+            names(with(&[("API_AUTH_SECRET_KEY_FILE", path)])),
+            ["API_AUTH_SECRET_KEY_FILE"],
+            "{path}"
+        );
+    }
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
 fn a_value_of_a_claim_stands_behind_its_name() {
     for (value, expected) in [
         ("hd=example.com", true),
@@ -744,8 +791,8 @@ fn a_secret_comes_from_a_file() {
         (b" secret", "has characters that do not belong there"),
         (b"\n", "is empty or matches everything"),
         (b"", "is empty or matches everything"),
-        (b"\xff\xfe", "names a file that is no text of at most 1 MiB"),
-        (&long, "names a file that is no text of at most 1 MiB"),
+        (b"\xff\xfe", "names what is no file with text of at most 1 MiB"),
+        (&long, "names what is no file with text of at most 1 MiB"),
     ]
     .into_iter()
     .enumerate()

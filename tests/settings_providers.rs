@@ -77,9 +77,18 @@ fn all_signed() -> Vec<Signed> {
             preset!(
                 providers::cognito("eu-west-1_AbCdEfGhI", CLIENT).add_audience(OTHER).add_audience(THIRD)
             ),
-            None,
+            "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI/.well-known/jwks.json",
             "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI",
             &[CLIENT, OTHER, THIRD],
+        ),
+        signed(
+            json!({
+                "provider": "clerk_jwt", "domain": "clerk.example.com", "client_id": CLIENT, "audience": OTHER,
+            }),
+            preset!(providers::clerk_jwt("clerk.example.com", CLIENT).add_audience(OTHER)),
+            "https://clerk.example.com/.well-known/jwks.json",
+            "https://clerk.example.com",
+            &[CLIENT, OTHER],
         ),
         signed(
             json!({ "provider": "google_id_tokens", "client_id": CLIENT, "audience": OTHER }),
@@ -404,7 +413,7 @@ fn mint(key: &TestIssuer, issuer: &str, audience: Option<&str>) -> String {
     if let Some(audience) = audience {
         claims["aud"] = audience.into();
     }
-    let header = json!({ "alg": "RS256", "typ": "JWT", "kid": key.key_id(Algorithm::Rs256) });
+    let header = json!({ "alg": "RS256", "typ": "at+jwt", "kid": key.key_id(Algorithm::Rs256) });
     key.sign(Algorithm::Rs256, header.to_string().as_bytes(), claims.to_string().as_bytes())
 }
 

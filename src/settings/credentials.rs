@@ -38,7 +38,9 @@ impl Form for Vec<Secret<String>> {
     fn read(raw: &Raw) -> Result<Self, What> {
         let secrets = each(raw, Secret::read)?;
         let mut lines = secrets.iter().flat_map(|secret| secret.expose().lines());
-        match lines.all(|line| line.trim() == line) {
+        // Whatever stands in a line is a key: no remark, no mark of an encoding, no zeros of a file that was lost.
+        let is_plain = |line: &str| !line.starts_with(['#', '\u{feff}']) && !line.contains(char::is_control);
+        match lines.all(|line| line.trim() == line && is_plain(line)) {
             true => Ok(secrets),
             false => Err(What::Build(BuildErrorKind::InvalidText)),
         }

@@ -1,6 +1,6 @@
 //! Secrets and keys that stand in files.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
@@ -13,6 +13,11 @@ const MAX_FILE: u64 = 1024 * 1024;
 
 /// The content of a file.
 pub(super) fn read(path: &Path) -> Result<Secret<String>, What> {
+    // A pipe would be waited for, and empty when it is read again.
+    let kind = fs::metadata(path).map_err(|error| What::Unreadable(error.kind()))?;
+    if !kind.is_file() {
+        return Err(What::FileContent);
+    }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| What::Unreadable(error.kind()))?;
     let all = file.take(MAX_FILE + 1).read_to_end(&mut bytes);

@@ -48,6 +48,7 @@ fn preset(provider: &str, fields: &Fields) -> JwtVerifierBuilder {
     match provider {
         "auth0" => add(providers::auth0(domain, audience), others),
         "authkit" => add(providers::authkit(domain, audience), others),
+        "clerk_jwt" => add(providers::clerk_jwt(domain, client_id), all),
         "cognito" => add(providers::cognito(user_pool, client_id), all),
         "descope" => {
             add(providers::descope(fields.project_id.as_deref().unwrap_or_default(), audience), others)

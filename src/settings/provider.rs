@@ -72,6 +72,7 @@ pub(super) static PROVIDERS: &[Provider] = &[
     provider("auth0", Via::Jwt, &["domain", "audience"], &[]),
     provider("authkit", Via::Jwt, &["domain", "audience"], &[]),
     provider("clerk", Via::Introspection, &["domain", "client_id", "client_secret"], AUDIENCE),
+    provider("clerk_jwt", Via::Jwt, &["domain", "client_id"], AUDIENCE),
     provider("cognito", Via::Jwt, &["user_pool", "client_id"], AUDIENCE),
     provider("descope", Via::Jwt, &["project_id", "audience"], &[]),
     provider("discord", Via::UserInfo, &["client_id"], &[]),

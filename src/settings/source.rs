@@ -3,8 +3,6 @@
 use std::env;
 use std::ffi::OsString;
 
-use config::{Environment, Map, Source};
-
 use super::parts::Stage;
 use super::raw::Raw;
 use super::what::What;
@@ -72,12 +70,9 @@ impl Settings {
     }
 }
 
-/// The setting of a variable that has the prefix.
-///
-/// One variable at a time, and without its value: of all together, two spellings of a name would silently become one,
-/// and an error would show a value that is no text.
+/// The setting of a variable that has the prefix. Letters beyond ASCII that look like one are none.
 fn own_name(variable: &str, prefix: &str) -> Option<String> {
-    let one = Map::from([(variable.to_owned(), String::new())]);
-    let environment = Environment::with_prefix(prefix).prefix_separator("_").source(Some(one));
-    environment.collect().ok()?.into_keys().next()
+    let (start, rest) = variable.split_at_checked(prefix.len())?;
+    let own = rest.strip_prefix('_').filter(|_| start.eq_ignore_ascii_case(prefix))?;
+    Some(own.to_ascii_lowercase())
 }

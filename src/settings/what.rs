@@ -55,7 +55,7 @@ impl fmt::Display for What {
             Self::Build(kind) => f.write_str(kind.says()),
             Self::Conflict(_) => f.write_str("is set together with"),
             Self::Feature(feature) => write!(f, "needs the feature {feature} of this program"),
-            Self::FileContent => f.write_str("names a file that is no text of at most 1 MiB"),
+            Self::FileContent => f.write_str("names what is no file with text of at most 1 MiB"),
             Self::Form(form) => write!(f, "has to be {form}"),
             Self::Meaningless(provider) => write!(f, "means nothing to the provider `{provider}`"),
             Self::MissingKeys => f.write_str("is missing, or"),

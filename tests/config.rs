@@ -687,6 +687,10 @@ fn a_demand_that_nothing_could_meet_is_refused() {
         (verifier().add_scopes_at("roles"), ("add_scopes_at", InvalidText)),
         (verifier().add_scopes_at(""), ("add_scopes_at", InvalidText)),
         (verifier().add_scopes_at("/a~2"), ("add_scopes_at", InvalidText)),
+        (
+            (0..17).fold(verifier(), |verifier, at| verifier.add_scopes_at(format!("/{at}"))),
+            ("add_scopes_at", OutOfRange),
+        ),
         (verifier().add_client_claim(""), ("add_client_claim", Empty)),
         (verifier().add_client_claim("a b"), ("add_client_claim", InvalidText)),
         (verifier().add_issuer_alias(""), ("add_issuer_alias", Empty)),

@@ -1224,6 +1224,12 @@ async fn a_key_that_microsoft_has_for_one_tenant_signs_for_no_other() {
     }
 }
 
+#[test]
+fn issuers_of_all_tenants_have_no_further_name() {
+    let built = (entra_any_tenant().preset)().add_issuer_alias("https://idp.example.com").build();
+    assert_eq!(built.unwrap_err().setting(), "add_issuer_alias");
+}
+
 #[tokio::test]
 async fn supabase_keeps_anonymous_users_out_if_that_is_said() {
     let Signed { good, preset, .. } = supabase();

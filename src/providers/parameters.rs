@@ -10,7 +10,8 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    /// A host in small letters, with or without a port. `https://` before it and a slash behind it are taken away, as people copy them.
+    /// A host in small letters, with or without a port. `https://` before it and a slash behind it are taken away, as
+    /// people copy them.
     pub(super) fn host(&mut self, setting: &'static str, text: &str) -> String {
         let host = text.strip_prefix("https://").unwrap_or(text);
         let host = host.strip_suffix('/').unwrap_or(host);

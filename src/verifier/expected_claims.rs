@@ -66,11 +66,13 @@ impl ExpectedClaims {
 
     fn issuers(&self, discovered: bool) -> Result<Issuers, BuildError> {
         match (&self.issuer, &self.tenants) {
+            (None, _) | (_, Some(_)) if !self.aliases.is_empty() => {
+                Err(BuildError::new("add_issuer_alias", BuildErrorKind::Conflict))
+            }
             (_, Some((claim, forms))) => {
                 Ok(Issuers::OfTenants { claim: (*claim).into(), forms: forms.clone() })
             }
-            (None, None) if self.aliases.is_empty() => Ok(Issuers::Any),
-            (None, None) => Err(BuildError::new("add_issuer_alias", BuildErrorKind::Conflict)),
+            (None, None) => Ok(Issuers::Any),
             (Some(own), None) => {
                 let own = parties::issuer(own, discovered)?;
                 if self.aliases.iter().any(|alias| alias == "*") {
@@ -92,7 +94,8 @@ macro_rules! claims_setters {
             /// address of an older version. For us they are all of the first one, which is the
             /// [`issuer`](crate::AccessToken::issuer) of the access token; the claim says what it said.
             ///
-            /// Two issuers that happen to share keys are two verifiers. `ByIssuer` looks for the first name only.
+            /// Two issuers that happen to share keys are two verifiers. `ByIssuer` looks for the first name only. Excludes
+            /// whatever lets in more than one issuer.
             pub fn add_issuer_alias(mut self, issuer: impl Into<String>) -> Self {
                 self.expected.aliases.push(issuer.into());
                 self

@@ -168,15 +168,16 @@ impl IntrospectionVerifierBuilder {
     ///
     /// # Errors
     ///
-    /// - issuer, audience, credentials: [`Empty`](BuildErrorKind::Empty), [`InvalidText`](BuildErrorKind::InvalidText);
-    ///   audience or key id of assertions: [`Empty`](BuildErrorKind::Empty)
+    /// - issuer or an alias, audience, the name of a claim, credentials: [`Empty`](BuildErrorKind::Empty),
+    ///   [`InvalidText`](BuildErrorKind::InvalidText); audience or key id of assertions, a list of nothing:
+    ///   [`Empty`](BuildErrorKind::Empty); a place of scopes: [`InvalidText`](BuildErrorKind::InvalidText)
     /// - issuer or endpoint: [`InvalidUrl`](BuildErrorKind::InvalidUrl), [`InsecureUrl`](BuildErrorKind::InsecureUrl)
     /// - no credentials, no issuer to discover the endpoint or keys from, no client to ask with, no client id to which
     ///   answers are signed: [`Missing`](BuildErrorKind::Missing)
-    /// - two kinds of credentials, something about assertions without any, a further audience where any is accepted:
-    ///   [`Conflict`](BuildErrorKind::Conflict)
+    /// - two kinds of credentials, something about assertions without any, a further audience where any is accepted, an
+    ///   alias where there is not one issuer: [`Conflict`](BuildErrorKind::Conflict)
     /// - a key that cannot sign: [`InvalidKey`](BuildErrorKind::InvalidKey)
-    /// - a duration or number: [`OutOfRange`](BuildErrorKind::OutOfRange)
+    /// - a duration or number, too many places of scopes: [`OutOfRange`](BuildErrorKind::OutOfRange)
     /// - the default client cannot set up TLS: [`Tls`](BuildErrorKind::Tls)
     pub fn build(self) -> Result<IntrospectionVerifier, BuildError> {
         let upstream = self.upstream.build()?;

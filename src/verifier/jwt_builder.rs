@@ -185,14 +185,16 @@ impl JwtVerifierBuilder {
     ///
     /// # Errors
     ///
-    /// - issuer, audience, a required claim: empty, or `*` for one of the first two:
+    /// - issuer or an alias, audience, the name of a claim: empty, or `*` for one of the first two, or a list of nothing:
     ///   [`Empty`](BuildErrorKind::Empty); white space or control characters in one:
     ///   [`InvalidText`](BuildErrorKind::InvalidText)
+    /// - a place of scopes that is no JSON pointer: [`InvalidText`](BuildErrorKind::InvalidText)
     /// - issuer or key address: [`InvalidUrl`](BuildErrorKind::InvalidUrl),
     ///   [`InsecureUrl`](BuildErrorKind::InsecureUrl)
     /// - no issuer to discover keys from, no client to fetch them with: [`Missing`](BuildErrorKind::Missing)
     /// - the default client cannot set up TLS: [`Tls`](BuildErrorKind::Tls)
-    /// - two sources of keys, a further audience where any is accepted: [`Conflict`](BuildErrorKind::Conflict)
+    /// - two sources of keys, a further audience where any is accepted, an alias where there is not one issuer:
+    ///   [`Conflict`](BuildErrorKind::Conflict)
     /// - a key: [`InvalidKey`](BuildErrorKind::InvalidKey), [`PrivateKey`](BuildErrorKind::PrivateKey),
     ///   [`WeakSecret`](BuildErrorKind::WeakSecret)
     /// - a shared secret as a JWK without HMAC algorithms, or beside public keys:
@@ -201,7 +203,7 @@ impl JwtVerifierBuilder {
     ///   different keys under one `kid`: [`Conflict`](BuildErrorKind::Conflict)
     /// - algorithms: [`NoAlgorithms`](BuildErrorKind::NoAlgorithms),
     ///   [`SymmetricAlgorithm`](BuildErrorKind::SymmetricAlgorithm)
-    /// - a duration: [`OutOfRange`](BuildErrorKind::OutOfRange)
+    /// - a duration, too many places of scopes: [`OutOfRange`](BuildErrorKind::OutOfRange)
     pub fn build(self) -> Result<JwtVerifier, BuildError> {
         if let Some(fault) = self.fault {
             return Err(fault);

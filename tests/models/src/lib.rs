@@ -8,7 +8,11 @@
 //! 4. What neither checker knows (the pools of the cache, counters, digests, signatures) happens in one step, and
 //!    [`sync::touch`] lets the checker choose when.
 #![allow(dead_code, reason = "the middleware, which uses the rest, is part of no model")]
-#![allow(clippy::result_large_err, reason = "the sources are checked where they belong")]
+#![allow(
+    clippy::large_enum_variant,
+    clippy::result_large_err,
+    reason = "the sources are checked where they belong, with locks of their real size"
+)]
 
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 compile_error!("choose a checker: the feature `loom` or `shuttle`");

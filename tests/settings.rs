@@ -179,6 +179,28 @@ fn every_provider_builds_of_what_it_needs_and_names_everything_that_is_missing()
 }
 
 #[test]
+fn what_a_provider_lacks_or_refuses_hides_nothing_else() {
+    for row in table("| provider | how | needs | takes besides |") {
+        let provider = row[0].trim_matches('`');
+        let needs: Vec<&str> = row[2].split('`').skip(1).step_by(2).collect();
+        let (late, value) = if row[1] == "asked" { ("upstream_timeout", "10m") } else { ("leeway", "1h") };
+        let mut given = json!({ "provider": provider, late: value });
+        let missing = names(from_json(given.clone()).check());
+        assert!(missing.iter().any(|name| name == late), "{provider}: {missing:?}");
+        for name in &needs {
+            given[*name] = good(name).into();
+        }
+        // One at a time is of the right form and wrong.
+        for name in needs {
+            let mut wrong = given.clone();
+            wrong[name] = "{x}".into();
+            let told = names(from_json(wrong).check());
+            assert!(told.iter().any(|own| own == late), "{provider} with a bad {name}: {told:?}");
+        }
+    }
+}
+
+#[test]
 fn everything_that_is_wrong_is_told_at_once() {
     let told = faults(from_vars(&[
         ("API_AUTH_ISUER", "https://idp.example.com"),
@@ -1454,7 +1476,7 @@ async fn without_a_token_only_an_optional_layer_lets_through() {
 
 /// What a child process finds in its environment.
 #[test]
-#[ignore = "started by the next"]
+#[ignore = "a process of its own, which `variables_of_the_process_are_read` starts with the environment it needs"]
 fn the_environment_of_this_process() {
     match Settings::from_env("TOWER_BEARER_TEST") {
         Ok(settings) => println!("settings: {settings:?}"),

@@ -29,11 +29,11 @@ impl Form for Vec<ClaimValue> {
     }
 }
 
+/// The values of each claim, in the order of the claims.
 #[cfg(any(
     feature = "introspection",
     all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))
 ))]
-/// The values of each claim, in the order of the claims.
 pub(super) fn by_claim(pairs: &[ClaimValue]) -> Vec<(&str, Vec<&str>)> {
     let mut grouped: Vec<(&str, Vec<&str>)> = Vec::new();
     for ClaimValue { claim, value } in pairs {
@@ -45,11 +45,11 @@ pub(super) fn by_claim(pairs: &[ClaimValue]) -> Vec<(&str, Vec<&str>)> {
     grouped
 }
 
+/// Tells a builder what is expected of claims; every one that judges claims has these setters.
 #[cfg(any(
     feature = "introspection",
     all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))
 ))]
-/// Tells a builder what is expected of claims; every one that judges claims has these setters.
 macro_rules! expect_claims {
     ($builder:expr, $fields:expr) => {{
         let mut builder = $builder;

@@ -13,7 +13,7 @@ use crate::error::BuildError;
 const HARMLESS: &[(&str, &str)] = &[
     ("issuer", "https://issuer.example.com"),
     ("audience", "https://api.example.com"),
-    ("client_id", "client"),
+    ("client_id", "00000000-0000-0000-0000-000000000000"),
     ("client_secret", "secret"),
     ("domain", "tenant.example.com"),
     ("url", "https://issuer.example.com"),

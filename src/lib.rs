@@ -126,6 +126,7 @@ pub mod providers;
 pub mod require;
 pub mod scope;
 pub mod secret;
+#[cfg(feature = "sessions")]
 pub mod session_binding;
 #[cfg(feature = "settings")]
 pub mod settings;
@@ -176,7 +177,11 @@ mod ready;
 mod rejection_body;
 mod response_body;
 mod scopes_setting;
-#[cfg(all(feature = "introspection", feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+#[cfg(all(
+    any(feature = "introspection", feature = "testing"),
+    feature = "jwt",
+    any(feature = "aws-lc-rs", feature = "rust-crypto")
+))]
 mod signer;
 mod small_answer;
 mod sync;
@@ -193,6 +198,7 @@ pub use self::metadata::ProtectedResourceMetadata;
 pub use self::middleware::AuthLayer;
 pub use self::require::{RequireClaims, RequireScopes};
 pub use self::scope::ScopeSet;
+#[cfg(feature = "sessions")]
 pub use self::session_binding::SessionBinding;
 #[cfg(feature = "github")]
 pub use self::verifier::GitHubVerifier;

@@ -7,8 +7,14 @@ use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 #[cfg(not(feature = "aws-lc-rs"))]
 use jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER;
 use jsonwebtoken::{Algorithm as Registered, EncodingKey};
+use pkcs8::der::Decode;
+use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
+use zeroize::Zeroizing;
 
 use crate::algorithm::Algorithm;
+
+/// RFC 8017 appendix A.1.
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
 /// A private key and its algorithm.
 #[derive(Clone)]
@@ -21,20 +27,32 @@ pub(crate) struct Signer {
 impl Signer {
     /// Reads a key in PEM. None if it is not a private key for this algorithm.
     pub(crate) fn new(algorithm: Algorithm, pem: &str) -> Option<Self> {
-        let pem = pem.as_bytes();
+        let pem = pem::parse(pem).ok()?;
+        let (is_pkcs1, is_pkcs8) = (pem.tag() == "RSA PRIVATE KEY", pem.tag() == "PRIVATE KEY");
+        let der = Zeroizing::new(pem.into_contents());
+        let rsa = || -> Option<EncodingKey> {
+            // RFC 5958 §2: around the key of RFC 8017 stands the name of its algorithm.
+            let wrapped = is_pkcs8.then(|| PrivateKeyInfoRef::from_der(&der).ok()).flatten();
+            let key = match &wrapped {
+                Some(wrapped) => (wrapped.algorithm.oid == RSA).then(|| wrapped.private_key.as_bytes()),
+                None => is_pkcs1.then_some(der.as_slice()),
+            };
+            key.map(EncodingKey::from_rsa_der)
+        };
+        let elliptic = || is_pkcs8.then(|| EncodingKey::from_ec_der(&der));
         let (registered, key) = match algorithm {
-            Algorithm::EdDsa => (Registered::EdDSA, EncodingKey::from_ed_pem(pem)),
-            Algorithm::Es256 => (Registered::ES256, EncodingKey::from_ec_pem(pem)),
-            Algorithm::Es384 => (Registered::ES384, EncodingKey::from_ec_pem(pem)),
-            Algorithm::Ps256 => (Registered::PS256, EncodingKey::from_rsa_pem(pem)),
-            Algorithm::Ps384 => (Registered::PS384, EncodingKey::from_rsa_pem(pem)),
-            Algorithm::Ps512 => (Registered::PS512, EncodingKey::from_rsa_pem(pem)),
-            Algorithm::Rs256 => (Registered::RS256, EncodingKey::from_rsa_pem(pem)),
-            Algorithm::Rs384 => (Registered::RS384, EncodingKey::from_rsa_pem(pem)),
-            Algorithm::Rs512 => (Registered::RS512, EncodingKey::from_rsa_pem(pem)),
+            Algorithm::EdDsa => (Registered::EdDSA, is_pkcs8.then(|| EncodingKey::from_ed_der(&der))),
+            Algorithm::Es256 => (Registered::ES256, elliptic()),
+            Algorithm::Es384 => (Registered::ES384, elliptic()),
+            Algorithm::Ps256 => (Registered::PS256, rsa()),
+            Algorithm::Ps384 => (Registered::PS384, rsa()),
+            Algorithm::Ps512 => (Registered::PS512, rsa()),
+            Algorithm::Rs256 => (Registered::RS256, rsa()),
+            Algorithm::Rs384 => (Registered::RS384, rsa()),
+            Algorithm::Rs512 => (Registered::RS512, rsa()),
             Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => return None,
         };
-        let signer = Self { algorithm, registered, key: key.ok()? };
+        let signer = Self { algorithm, registered, key: key? };
         // A key of the right kind and of the wrong curve is found here, and not with the first token.
         signer.sign(b"").map(|_| signer)
     }

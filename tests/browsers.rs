@@ -1,5 +1,5 @@
 //! What a page in a browser gets to see, with a CORS layer outside or inside.
-
+#![cfg(feature = "sessions")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;

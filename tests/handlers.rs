@@ -1,6 +1,6 @@
 //! What handlers and routes demand, where things go wrong: runtimes without timers, streams that own their token, hooks
 //! that call back, services that stop with an error.
-#![cfg(feature = "axum")]
+#![cfg(all(feature = "axum", feature = "sessions"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 

@@ -1,5 +1,5 @@
 //! An MCP session belongs to whoever opened it: what a session id is worth to whom.
-
+#![cfg(feature = "sessions")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 

@@ -10,6 +10,7 @@ use super::flaw::Flaw;
 use super::opaque::alphanumeric;
 use super::signing_key::{Generation, sign_by_secret};
 use super::token::{TestToken, compact, compact_by};
+use crate::algorithm::Algorithm;
 
 /// Who is neither the issuer nor the audience of anybody.
 const ELSEWHERE: &str = "https://elsewhere.example";
@@ -87,7 +88,7 @@ impl TestToken {
     fn signed_by_the_public_key(self) -> String {
         let secret = self.generation.public_pem(self.algorithm);
         let token = self.header("alg", "HS256");
-        let sign = |message: &[u8]| sign_by_secret(secret.as_bytes(), message);
+        let sign = |message: &[u8]| sign_by_secret(Algorithm::Hs256, secret.as_bytes(), message);
         compact_by(token.header_text().as_bytes(), token.claims_text().as_bytes(), sign)
     }
 

@@ -10,6 +10,7 @@ use jsonwebtoken::{Algorithm as Registered, EncodingKey};
 use serde_json::{Value, json};
 
 use crate::algorithm::Algorithm;
+use crate::signer::Signer;
 
 /// The secret of the HMAC algorithms: as long as the longest hash.
 pub(super) const HMAC_SECRET: &[u8; 64] = b"for tests only: a secret of sixty-four bytes that everyone knows";
@@ -137,32 +138,30 @@ impl Generation {
     #[expect(clippy::expect_used, reason = "the keys are constants of this crate")]
     pub(super) fn sign(self, algorithm: Algorithm, message: &[u8]) -> Vec<u8> {
         let keys = self.keys();
-        let (registered, key) = match algorithm {
-            Algorithm::EdDsa => (Registered::EdDSA, EncodingKey::from_ed_pem(keys.ed25519.as_bytes())),
-            Algorithm::Es256 => (Registered::ES256, EncodingKey::from_ec_pem(keys.p256.as_bytes())),
-            Algorithm::Es384 => (Registered::ES384, EncodingKey::from_ec_pem(keys.p384.as_bytes())),
-            Algorithm::Hs256 => (Registered::HS256, Ok(EncodingKey::from_secret(self.secret()))),
-            Algorithm::Hs384 => (Registered::HS384, Ok(EncodingKey::from_secret(self.secret()))),
-            Algorithm::Hs512 => (Registered::HS512, Ok(EncodingKey::from_secret(self.secret()))),
-            Algorithm::Ps256 => (Registered::PS256, EncodingKey::from_rsa_pem(keys.rsa.as_bytes())),
-            Algorithm::Ps384 => (Registered::PS384, EncodingKey::from_rsa_pem(keys.rsa.as_bytes())),
-            Algorithm::Ps512 => (Registered::PS512, EncodingKey::from_rsa_pem(keys.rsa.as_bytes())),
-            Algorithm::Rs256 => (Registered::RS256, EncodingKey::from_rsa_pem(keys.rsa.as_bytes())),
-            Algorithm::Rs384 => (Registered::RS384, EncodingKey::from_rsa_pem(keys.rsa.as_bytes())),
-            Algorithm::Rs512 => (Registered::RS512, EncodingKey::from_rsa_pem(keys.rsa.as_bytes())),
+        let pem = match algorithm {
+            Algorithm::EdDsa => keys.ed25519,
+            Algorithm::Es256 => keys.p256,
+            Algorithm::Es384 => keys.p384,
+            Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => {
+                return sign_by_secret(algorithm, self.secret(), message);
+            }
+            _ => keys.rsa,
         };
-        sign_by(registered, &key.expect("a constant key"), message)
+        let signer = Signer::new(algorithm, pem).expect("a constant key");
+        signer.sign(message).expect("a sound key")
     }
 }
 
-/// Signs by any secret, with HS256.
-pub(super) fn sign_by_secret(secret: &[u8], message: &[u8]) -> Vec<u8> {
-    sign_by(Registered::HS256, &EncodingKey::from_secret(secret), message)
-}
-
+/// Signs by any secret, with an HMAC algorithm.
 #[expect(clippy::expect_used, reason = "keys and algorithms are put together above")]
-fn sign_by(algorithm: Registered, key: &EncodingKey, message: &[u8]) -> Vec<u8> {
-    let signer = (DEFAULT_PROVIDER.signer_factory)(&algorithm, key).expect("a key for its algorithm");
+pub(super) fn sign_by_secret(algorithm: Algorithm, secret: &[u8], message: &[u8]) -> Vec<u8> {
+    let registered = match algorithm {
+        Algorithm::Hs384 => Registered::HS384,
+        Algorithm::Hs512 => Registered::HS512,
+        _ => Registered::HS256,
+    };
+    let key = EncodingKey::from_secret(secret);
+    let signer = (DEFAULT_PROVIDER.signer_factory)(&registered, &key).expect("a key for its algorithm");
     signer.try_sign(message).expect("a sound key")
 }
 

@@ -28,14 +28,13 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{Extensions, HeaderValue, Request, Response};
 use http_body_util::Empty;
+use rounds::{Candidate, measure};
 use sha2::{Digest, Sha256};
 use tower::{Layer, Service, ServiceExt};
 use tower_bearer::cache::{CacheStats, Cached};
 use tower_bearer::middleware::Auth;
 use tower_bearer::verifier::Verdict;
 use tower_bearer::{AccessToken, AuthLayer, BearerToken, CacheLayer, TokenVerifier, VerifyError};
-
-use rounds::{Candidate, measure};
 
 const LENGTHS: [usize; 4] = [40, 120, 700, 1_500];
 

@@ -25,13 +25,12 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
+use rounds::{Candidate, measure};
 use tokio::runtime::Runtime;
 use tower::{Layer, Service, service_fn};
 use tower_bearer::client::{AnswerFuture, HttpClient, Limits};
 use tower_bearer::testing::TestIssuer;
 use tower_bearer::{Algorithm, AuthLayer, BearerToken, IntrospectionVerifier, JwtVerifier, TokenVerifier};
-
-use rounds::{Candidate, measure};
 
 const API: &str = "https://api.example.com";
 

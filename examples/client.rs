@@ -7,7 +7,8 @@
 
 use std::time::Duration;
 
-use axum::{Router, routing::get};
+use axum::Router;
+use axum::routing::get;
 use http::StatusCode;
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use tokio::net::TcpListener;

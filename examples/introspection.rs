@@ -5,7 +5,8 @@
 //! It prints what to `curl`. In life the issuer is the address of your provider, and the cache stays.
 #![allow(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
-use axum::{Router, routing::get};
+use axum::Router;
+use axum::routing::get;
 use serde_json::json;
 use tower_bearer::testing::TestIntrospection;
 use tower_bearer::{AccessToken, AuthLayer, CacheLayer, IntrospectionVerifier, TokenVerifier};

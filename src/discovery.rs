@@ -20,10 +20,9 @@ use http::header::{ACCEPT, HeaderMap};
 use http::{HeaderValue, Request, StatusCode, Uri};
 
 use crate::client::{HttpClient, Limits};
-use crate::endpoint;
 use crate::error::VerifyError;
-use crate::freshness;
 use crate::json::Object;
+use crate::{endpoint, freshness};
 
 const MAX_BODY: usize = 256 * 1024;
 

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use crate::rejection_body::RejectionBody;
-
 pub use self::build_error::{BuildError, BuildErrorKind};
+use crate::rejection_body::RejectionBody;
 
 mod build_error;
 

@@ -13,12 +13,11 @@ use allocation_counter::{AllocationInfo, measure};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use common::{Handler, Immediate, ManualClock, Untouchable, block_on, hs256};
 use http::{Extensions, HeaderValue, Request, Response};
 use http_body_util::Full;
 use tower::{Layer, Service, ServiceExt};
 use tower_bearer::{AccessToken, AuthLayer, BearerToken, CacheLayer, JwtVerifier, ScopeSet, TokenVerifier};
-
-use common::{Handler, Immediate, ManualClock, Untouchable, block_on, hs256};
 
 const MAX_LENGTH: usize = 16 * 1024;
 const SECRET: [u8; 32] = [7; 32];

@@ -7,6 +7,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use common::{Answer, Counting, Handler, Untouchable};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::Full;
@@ -14,8 +15,6 @@ use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_bearer::error::VerifyErrorKind;
 use tower_bearer::{AccessToken, AuthLayer, HostGuard, ScopeSet, SessionBinding, VerifyError};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
-
-use common::{Answer, Counting, Handler, Untouchable};
 
 const APP: &str = "https://app.example.com";
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");

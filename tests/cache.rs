@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
+use common::{Counting, Handler, Immediate, Logs, ManualClock, Untouchable, block_on};
 use http::Request;
 use http_body::Body;
 use tokio::sync::Notify;
@@ -35,8 +36,6 @@ use tower_bearer::{
     AccessToken, AuthLayer, BearerToken, CacheLayer, Rejection, ScopeSet, TokenVerifier, VerifyError,
 };
 use tracing::Level;
-
-use common::{Counting, Handler, Immediate, Logs, ManualClock, Untouchable, block_on};
 
 /// The default time to live.
 const LIVE: Duration = Duration::from_secs(300);
@@ -2203,9 +2202,11 @@ fn expected_counts(stats: &CacheStats) -> BTreeMap<String, u64> {
 
 #[cfg(feature = "metrics")]
 mod facade {
+    use metrics::{
+        Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Label, Metadata, SharedString, Unit,
+    };
+
     use super::*;
-    use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Label, Metadata};
-    use metrics::{SharedString, Unit};
 
     /// Adds up whatever it is told, by name and labels.
     #[derive(Clone, Default)]
@@ -2528,9 +2529,10 @@ fn wherever_the_wall_clock_jumps_the_token_alone_decides_and_nothing_panics() {
 
 #[cfg(all(feature = "testing", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod keys {
-    use super::*;
     use script::{AUDIENCE, App, CountingClock, World};
     use tower_bearer::JwtVerifier;
+
+    use super::*;
 
     /// A cache around a verifier that fetches its keys, and a service that trusts it.
     fn cached(world: &World, set: impl FnOnce(CacheLayerBuilder) -> CacheLayerBuilder) -> (App, CacheHandle) {

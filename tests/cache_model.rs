@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
+use common::{Handler, ManualClock, Untouchable, block_on, step_aside};
 use http::Request;
 use http::header::AUTHORIZATION;
 use proptest::prelude::{BoxedStrategy, Just, Strategy};
@@ -24,8 +25,6 @@ use tower_bearer::clock::Clock;
 use tower_bearer::error::VerifyErrorKind as Kind;
 use tower_bearer::verifier::Verdict;
 use tower_bearer::{AccessToken, AuthLayer, BearerToken, CacheLayer, TokenVerifier, VerifyError};
-
-use common::{Handler, ManualClock, Untouchable, block_on, step_aside};
 
 const YEAR: u64 = 365 * 24 * 60 * 60;
 

@@ -412,8 +412,9 @@ async fn reasons_and_verifiers_in_the_log_are_few_whatever_is_sent() {
 
 #[cfg(feature = "metrics")]
 mod facade {
-    use super::*;
     use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
+
+    use super::*;
 
     /// The names and labels of everything that is counted.
     #[derive(Clone, Default)]

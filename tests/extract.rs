@@ -8,6 +8,7 @@ mod common;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::any;
+use common::{Answer, Counting, Logs, parse_challenge};
 use http::{Method, Request};
 use tower::ServiceExt;
 use tower_bearer::error::{RejectionKind, VerifyErrorKind};
@@ -15,8 +16,6 @@ use tower_bearer::extract::Claims;
 use tower_bearer::middleware::AuthLayerBuilder;
 use tower_bearer::{AccessToken, AuthLayer};
 use tracing::Level;
-
-use common::{Answer, Counting, Logs, parse_challenge};
 
 const F1: &str = r#"Bearer scope="files:read", resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp""#;
 

@@ -15,6 +15,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use common::{Answer, Handler, ManualClock, Untouchable, block_on, step_aside};
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::Full;
@@ -32,8 +33,6 @@ use tower_bearer::error::{RejectionKind, VerifyErrorKind as Kind};
 use tower_bearer::middleware::Auth;
 use tower_bearer::verifier::Verdict;
 use tower_bearer::{AccessToken, AuthLayer, BearerToken, CacheLayer, TokenVerifier, VerifyError};
-
-use common::{Answer, Handler, ManualClock, Untouchable, block_on, step_aside};
 
 use self::Where::{CurrentThread, Local, Workers};
 

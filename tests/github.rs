@@ -18,7 +18,9 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use common::{Counting, Logs};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use script::{App, Reply, Script, World, settle};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tower_bearer::cache::{CacheHandle, CacheLayerBuilder, Cached};
@@ -31,9 +33,6 @@ use tower_bearer::{
     VerifyError,
 };
 use tracing::Level;
-
-use common::{Counting, Logs};
-use script::{App, Reply, Script, World, settle};
 
 const API: &str = "https://api.github.com";
 const CLIENT: &str = "Iv1.0123456789abcdef";

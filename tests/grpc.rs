@@ -17,6 +17,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf, BufMut, Bytes};
+use common::{Answer, Counting, Handler, Immediate, Logs, Untouchable, parse_challenge};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -46,8 +47,6 @@ use tower_bearer::{AccessToken, AuthLayer, BearerToken, ScopeSet, TokenVerifier,
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::CorsLayer;
 use tracing::Level;
-
-use common::{Answer, Counting, Handler, Immediate, Logs, Untouchable, parse_challenge};
 
 const F1: &str = r#"Bearer scope="files:read", resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp""#;
 const F2: &str = r#"Bearer error="invalid_token", scope="files:read", resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp", error_description="The access token is invalid or expired""#;

@@ -18,6 +18,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::{any, delete, post};
 use bytes::Bytes;
+use common::{Counting, Logs};
 use http::{Method, Request, Response};
 use http_body::Frame;
 use tower::{Layer, Service, ServiceExt};
@@ -28,8 +29,6 @@ use tower_bearer::{
     AccessToken, AuthLayer, BearerToken, Rejection, RequireScopes, ScopeSet, TokenVerifier, VerifyError,
 };
 use tracing::Level;
-
-use common::{Counting, Logs};
 
 const RESOURCE: &str = "https://mcp.example.com/mcp";
 

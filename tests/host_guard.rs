@@ -12,6 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use bytes::Bytes;
+use common::{Answer, Counting, Handler, Logs, Untouchable, block_on};
 use http::{HeaderValue, Method, Request, Response, Version};
 use http_body_util::Full;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -26,8 +27,6 @@ use tower_bearer::error::BuildErrorKind;
 use tower_bearer::host_guard::{GuardedHost, HostGuardBuilder};
 use tower_bearer::{AuthLayer, HostGuard};
 use tracing::Level;
-
-use common::{Answer, Counting, Handler, Logs, Untouchable, block_on};
 
 const FORBIDDEN: &str = r#"{"error":"forbidden"}"#;
 

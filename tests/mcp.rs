@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use common::{Counting, parse_challenge};
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -23,8 +24,6 @@ use tokio::sync::Notify;
 use tower::ServiceExt;
 use tower_bearer::error::{RejectionKind, VerifyErrorKind};
 use tower_bearer::{AccessToken, AuthLayer, Rejection, ScopeSet};
-
-use common::{Counting, parse_challenge};
 
 const RESOURCE: &str = "https://mcp.example.com/mcp";
 const METADATA: &str = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp";

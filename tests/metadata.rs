@@ -15,6 +15,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::{any, get, post};
+use common::{Answer, Counting, Handler, Untouchable, parse_challenge};
 use http::{Method, Request};
 use proptest::prelude::*;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
@@ -32,8 +33,6 @@ use tower_bearer::{
     TokenVerifier, VerifyError,
 };
 use tower_test::mock;
-
-use common::{Answer, Counting, Handler, Untouchable, parse_challenge};
 
 const RESOURCE: &str = "https://mcp.example.com/mcp";
 const ISSUER: &str = "https://as.example.com";

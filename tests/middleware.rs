@@ -17,6 +17,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use common::{
+    Answer, Counting, Handler, Immediate, Logs, ManualClock, Untouchable, block_on, parse_challenge,
+};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::Full;
@@ -30,10 +33,6 @@ use tower_bearer::{AccessToken, AuthLayer, BearerToken, Rejection, ScopeSet, Tok
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_test::mock;
 use tracing::Level;
-
-use common::{
-    Answer, Counting, Handler, Immediate, Logs, ManualClock, Untouchable, block_on, parse_challenge,
-};
 
 const RESOURCE: &str = "https://mcp.example.com/mcp";
 const ISSUER: &str = "https://as.example.com";

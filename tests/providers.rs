@@ -23,14 +23,13 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use http::{Method, StatusCode};
+use script::{App, Reply, Script};
 use serde_json::{Value, json};
 use tower_bearer::error::BuildErrorKind;
 use tower_bearer::providers::{self, AUTH0_PERMISSIONS, KEYCLOAK_REALM_ROLES};
 use tower_bearer::testing::{TestClock, TestIssuer};
 use tower_bearer::verifier::{BoxVerifier, JwtVerifierBuilder, Verdict};
 use tower_bearer::{Algorithm, BearerToken, BuildError, TokenVerifier};
-
-use script::{App, Reply, Script};
 
 const API: &str = "https://api.example.com";
 /// 2026-01-01T00:00:00Z, where the test clock begins.

@@ -7,6 +7,7 @@ mod common;
 use std::error::Error;
 use std::fmt::{Debug, Write};
 
+use common::{Answer, Counting, Handler, Immediate, Logs, Untouchable, block_on};
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request};
 use sha2::{Digest, Sha256};
@@ -17,8 +18,6 @@ use tower_bearer::middleware::RejectionBody;
 use tower_bearer::secret::Secret;
 use tower_bearer::verifier::{AnyOf, ByPrefix, StaticTokens, Verdict};
 use tower_bearer::{AccessToken, AuthLayer, BearerToken, Rejection, ScopeSet, TokenVerifier, VerifyError};
-
-use common::{Answer, Counting, Handler, Immediate, Logs, Untouchable, block_on};
 
 const CANARY: &str = "S3cr3t-canary-0123456789.abcdefghijklmnop.QRSTUVWXYZ-9876543210";
 /// What a log, a terminal or a viewer would act upon.

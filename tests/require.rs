@@ -14,6 +14,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::{self, get};
+use common::{Answer, Counting, Handler, Logs, ManualClock, Untouchable, block_on, parse_challenge};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use proptest::prelude::*;
@@ -28,8 +29,6 @@ use tower_bearer::{
 };
 use tower_test::mock;
 use tracing::Level;
-
-use common::{Answer, Counting, Handler, Logs, ManualClock, Untouchable, block_on, parse_challenge};
 
 const RESOURCE: &str = "https://mcp.example.com/mcp";
 const METADATA: &str = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp";

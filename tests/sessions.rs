@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::{Answer, Handler, Immediate, Logs, Untouchable, block_on};
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::Full;
 use proptest::prelude::*;
@@ -25,8 +26,6 @@ use tower_bearer::session_binding::{BoundSessions, SessionBindingBuilder};
 use tower_bearer::verifier::Verdict;
 use tower_bearer::{AccessToken, AuthLayer, SessionBinding};
 use tracing::Level;
-
-use common::{Answer, Handler, Immediate, Logs, Untouchable, block_on};
 
 const SESSION: &str = "mcp-session-id";
 const KEY: [u8; 32] = [7; 32];

@@ -20,7 +20,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bytes::Bytes;
+use common::Logs;
 use http_body_util::Full;
+use keys::{AUDIENCE, App, Reply, Script, World};
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -30,9 +32,6 @@ use tower_bearer::testing::TestGitHub;
 use tower_bearer::verifier::BoxVerifier;
 use tower_bearer::{Algorithm, AuthLayer, BearerToken, TokenVerifier};
 use tracing::Level;
-
-use common::Logs;
-use keys::{AUDIENCE, App, Reply, Script, World};
 
 const CANARY: &str = "S3cr3t-canary-0123456789-abcdefghijklmnop";
 const PAGE: &str = include_str!("../docs/settings.md");
@@ -1102,6 +1101,7 @@ async fn answer(
     request: http::Request<()>,
 ) -> (common::Answer, Option<bool>) {
     use std::sync::{Arc, Mutex};
+
     use tower::{ServiceBuilder, ServiceExt};
 
     // Whether the handler saw the field.

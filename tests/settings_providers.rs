@@ -14,14 +14,12 @@ mod keys;
 
 use std::collections::BTreeSet;
 
+use keys::{Reply, Script};
 use serde_json::{Value, json};
-use tower_bearer::providers;
 use tower_bearer::settings::Settings;
 use tower_bearer::testing::{TestClock, TestIssuer};
 use tower_bearer::verifier::{BoxVerifier, IntrospectionVerifier, Verdict};
-use tower_bearer::{Algorithm, BearerToken, JwtVerifier, TokenVerifier};
-
-use keys::{Reply, Script};
+use tower_bearer::{Algorithm, BearerToken, JwtVerifier, TokenVerifier, providers};
 
 const API: &str = "https://api.example.com";
 const OTHER: &str = "https://other.example.com";

@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use common::{Answer, Counting, Handler, Logs, ManualClock, Untouchable, block_on};
 use http::Request;
 use tower::{Layer, ServiceExt};
 use tower_bearer::access_token::AccessTokenBuilder;
@@ -30,8 +31,6 @@ use tower_bearer::verifier::{AnyOf, ByPrefix, StaticTokens, Verdict};
 use tower_bearer::{
     AccessToken, AuthLayer, BearerToken, BuildError, CacheLayer, ScopeSet, TokenVerifier, VerifyError,
 };
-
-use common::{Answer, Counting, Handler, Logs, ManualClock, Untouchable, block_on};
 
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

@@ -20,7 +20,9 @@ mod script;
 use std::error::Error;
 use std::time::{Duration, SystemTime};
 
+use common::{Logs, block_on};
 use http::Method;
+use script::{App, Reply, Script, settle};
 use serde_json::{Value, json};
 use tower_bearer::error::{BuildErrorKind, VerifyErrorKind};
 use tower_bearer::testing::TestClock;
@@ -29,9 +31,6 @@ use tower_bearer::verifier::{
 };
 use tower_bearer::{AccessToken, BearerToken, BuildError, CacheLayer, TokenVerifier, VerifyError};
 use tracing::Level;
-
-use common::{Logs, block_on};
-use script::{App, Reply, Script, settle};
 
 const ISSUER: &str = "https://idp.example.com";
 const ME: &str = "https://idp.example.com/me";

@@ -7,11 +7,10 @@ mod common;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use common::block_on;
 use tower_bearer::error::VerifyErrorKind;
 use tower_bearer::verifier::{AnyOf, BoxVerifier, ByPrefix, Verdict};
 use tower_bearer::{AccessToken, BearerToken, CacheLayer, TokenVerifier, VerifyError};
-
-use common::block_on;
 
 /// It begins with a prefix, and has the form of a JWT that names `https://probe.example` as its issuer.
 const TOKEN: &str = "presented.eyJpc3MiOiJodHRwczovL3Byb2JlLmV4YW1wbGUifQ.signature";

@@ -17,6 +17,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::routing::{any, get, post};
+use common::Counting;
 use http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body::Frame;
@@ -30,8 +31,6 @@ use tower::util::MapRequestLayer;
 use tower_bearer::error::VerifyErrorKind;
 use tower_bearer::{AccessToken, AuthLayer, ScopeSet, VerifyError};
 use tower_http::cors::CorsLayer;
-
-use common::Counting;
 
 const F1: &str = r#"Bearer scope="files:read", resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp""#;
 const F2: &str = r#"Bearer error="invalid_token", scope="files:read", resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp", error_description="The access token is invalid or expired""#;

@@ -10,9 +10,8 @@ use tower_service::Service;
 
 use super::policy::Policy;
 use crate::answer_future::AnswerFuture;
-use crate::ready;
 use crate::response_body::ResponseBody;
-use crate::small_answer;
+use crate::{ready, small_answer};
 
 /// Lets only requests for known hosts and from known pages through. Made by [`HostGuard`](super::HostGuard).
 #[derive(Clone)]

@@ -3,13 +3,13 @@
 //! With both compiled in, aws-lc-rs is used. Neither depends on a default of the process that another crate could
 //! have changed.
 
-use super::material::Material;
-use crate::algorithm::Algorithm;
-
 #[cfg(feature = "aws-lc-rs")]
 pub(crate) use aws::Key;
 #[cfg(not(feature = "aws-lc-rs"))]
 pub(crate) use rust_crypto::Key;
+
+use super::material::Material;
+use crate::algorithm::Algorithm;
 
 #[cfg(feature = "aws-lc-rs")]
 mod aws {

@@ -9,14 +9,13 @@ use super::layer::AuthLayer;
 use super::policy::{Challenges, Policy};
 use crate::admitted::{Admitted, NameOfScope, Protection};
 use crate::clock::{Clock, SystemClock};
-use crate::endpoint;
 use crate::error::{BodyHook, BuildError, BuildErrorKind, Rejection};
 use crate::metadata::documents::Documents;
 use crate::metadata::{ProtectedResourceMetadata, ProtectedResourceMetadataBuilder};
 use crate::rejection_body::RejectionBody;
 use crate::scope::{ScopeHierarchy, ScopeSet};
-use crate::scopes_setting;
 use crate::verifier::{BoxVerifier, TokenVerifier};
+use crate::{endpoint, scopes_setting};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const MIN_TIMEOUT: Duration = Duration::from_millis(1);

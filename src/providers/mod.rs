@@ -59,8 +59,6 @@ mod parameters;
 #[cfg(feature = "introspection")]
 #[path = "."]
 mod asked {
-    use super::parameters;
-
     pub use self::atlassian::atlassian;
     pub use self::clerk::clerk;
     pub use self::discord::discord;
@@ -70,6 +68,7 @@ mod asked {
     pub use self::propelauth::propelauth;
     pub use self::salesforce::salesforce;
     pub use self::workos::workos;
+    use super::parameters;
 
     mod atlassian;
     mod clerk;
@@ -86,8 +85,6 @@ mod asked {
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 #[path = "."]
 mod signed {
-    use super::parameters;
-
     pub use self::auth0::{AUTH0_PERMISSIONS, auth0};
     pub use self::authkit::authkit;
     pub use self::clerk_jwt::clerk_jwt;
@@ -102,6 +99,7 @@ mod signed {
     pub use self::okta::okta;
     pub use self::scalekit::scalekit;
     pub use self::supabase::supabase;
+    use super::parameters;
 
     mod auth0;
     mod authkit;

@@ -9,9 +9,8 @@ use tower_service::Service;
 
 use super::future::BoundSessionsFuture;
 use super::policy::Policy;
-use crate::answer_future;
-use crate::ready;
 use crate::response_body::ResponseBody;
+use crate::{answer_future, ready};
 
 /// Lets a session be used by its owner alone. Made by [`SessionBinding`](super::SessionBinding).
 #[derive(Clone)]

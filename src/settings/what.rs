@@ -1,8 +1,6 @@
 //! What can be wrong with a setting. Never a value.
 
-use std::fmt;
-use std::io;
-use std::slice;
+use std::{fmt, io, slice};
 
 use crate::error::BuildErrorKind;
 

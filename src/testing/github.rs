@@ -1,9 +1,8 @@
 //! A GitHub that knows who tests say that it knows.
 
-use std::fmt;
-use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
+use std::{fmt, io};
 
 use super::github_accounts::{Accounts, Grant};
 use super::github_answers::{CLIENT_ID, CLIENT_SECRET, GitHub};

@@ -1,11 +1,10 @@
 //! An authorization server that answers for opaque tokens.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
+use std::{fmt, io};
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};

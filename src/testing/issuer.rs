@@ -1,9 +1,8 @@
 //! An issuer of tokens that serves its own metadata and keys.
 
-use std::fmt;
-use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{fmt, io};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;

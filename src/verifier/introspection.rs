@@ -12,10 +12,9 @@ use http::{HeaderValue, Method, Request, StatusCode};
 
 use super::claims::Rules;
 use super::client_authentication::ClientAuthentication;
-use super::introspection_answer as answer;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 use super::signed_answer::{self, SignedAnswers};
-use super::{TokenVerifier, Verdict, answered_claims};
+use super::{TokenVerifier, Verdict, answered_claims, introspection_answer as answer};
 use crate::address::Address;
 use crate::bearer_token::BearerToken;
 use crate::client::Attempt;

@@ -27,10 +27,6 @@ use std::time::{Duration, SystemTime};
 
 use tower_layer::Layer;
 
-use crate::access_token::{AccessToken, AccessTokenBuilder};
-use crate::bearer_token::BearerToken;
-use crate::error::VerifyError;
-
 pub use self::any_of::AnyOf;
 pub use self::boxed::BoxVerifier;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
@@ -58,6 +54,9 @@ pub use self::tokeninfo::{TokenInfoVerifier, TokenInfoVerifierBuilder};
 pub use self::userinfo::UserInfoVerifier;
 #[cfg(feature = "introspection")]
 pub use self::userinfo_builder::UserInfoVerifierBuilder;
+use crate::access_token::{AccessToken, AccessTokenBuilder};
+use crate::bearer_token::BearerToken;
+use crate::error::VerifyError;
 
 #[cfg(any(feature = "github", feature = "introspection"))]
 mod answered_claims;

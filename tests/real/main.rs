@@ -23,13 +23,12 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use http::{Request, StatusCode};
+use servers::{Provider, audience};
 use tower::ServiceExt;
 use tower_bearer::clock::Clock;
 use tower_bearer::extract::Claims;
 use tower_bearer::testing::TestClock;
 use tower_bearer::{AccessToken, AuthLayer, JwtVerifier};
-
-use servers::{Provider, audience};
 
 const ALGORITHMS: [&str; 10] =
     ["rs256", "rs384", "rs512", "ps256", "ps384", "ps512", "es256", "es384", "eddsa", "ed25519"];

@@ -14,6 +14,8 @@
 //! The settings of a deployment are in [`settings`](crate::settings), providers by name in
 //! [`providers`](crate::providers), browsers and CORS in [`host_guard`](crate::host_guard).
 
+#![cfg_attr(docsrs, doc(auto_cfg = false))]
+
 /// [operations]: crate::guide::operations
 /// [several issuers]: crate::guide::several_issuers
 /// [testing]: crate::guide::testing

@@ -5,6 +5,15 @@
 //! 3. At least one space, then the token and nothing else, at most 16 KiB, else malformed.
 //! 4. The token is `token68` ([RFC 9110 §11.2]), else it is a bad token.
 //!
+//! ```
+//! use tower_bearer::BearerToken;
+//!
+//! let token = BearerToken::new("gho_example-of-a-token").unwrap();
+//! assert!(token.as_str().starts_with("gho_"));
+//! assert!(!format!("{token:?}").contains("example"));
+//! assert!(BearerToken::new("two words").is_err());
+//! ```
+//!
 //! [RFC 6750 §2.1]: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
 //! [RFC 9110 §11.2]: https://www.rfc-editor.org/rfc/rfc9110#section-11.2
 

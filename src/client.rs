@@ -1,4 +1,42 @@
 //! The outside world in one method: send a request, get an answer that fits into limits.
+//!
+//! Every verifier that asks somebody takes a client by `http_client`. Around another client, one of your own adds what
+//! the way out of your network needs:
+//!
+//! ```
+//! use bytes::Bytes;
+//! use http::{HeaderValue, Request, Response};
+//! use tower_bearer::client::{AnswerFuture, HttpClient, Limits};
+//!
+//! /// Says in each request which team it is from.
+//! #[derive(Debug)]
+//! struct Named<C>(C);
+//!
+//! impl<C: HttpClient> HttpClient for Named<C> {
+//!     fn send(&self, mut request: Request<Bytes>, limits: Limits) -> AnswerFuture<'_> {
+//!         request.headers_mut().insert("x-team", HeaderValue::from_static("files"));
+//!         self.0.send(request, limits)
+//!     }
+//! }
+//! #
+//! # /// Answers with the name of the team.
+//! # #[derive(Debug)]
+//! # struct Echo;
+//! # impl HttpClient for Echo {
+//! #     fn send(&self, request: Request<Bytes>, _: Limits) -> AnswerFuture<'_> {
+//! #         let team = Bytes::copy_from_slice(request.headers()["x-team"].as_bytes());
+//! #         Box::pin(async { Ok(Response::new(team)) })
+//! #     }
+//! # }
+//! # async fn run() {
+//! # let (inner, request) = (Echo, Request::new(Bytes::new()));
+//! # let limits = Limits::new(std::time::Duration::from_secs(1), 1_024);
+//!
+//! let answer = Named(inner).send(request, limits).await.unwrap();
+//! assert_eq!(answer.body(), "files");
+//! # }
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run());
+//! ```
 
 use std::fmt;
 use std::future::Future;
@@ -36,6 +74,10 @@ pub type AnswerFuture<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, 
 /// assertion in the form of a request is good for one use.
 pub trait HttpClient: fmt::Debug + Send + Sync + 'static {
     /// Sends one request and reads the whole answer.
+    ///
+    /// # Errors
+    ///
+    /// - a limit is passed, or no answer comes: [`Unavailable`](crate::error::VerifyErrorKind::Unavailable)
     fn send(&self, request: Request<Bytes>, limits: Limits) -> AnswerFuture<'_>;
 }
 
@@ -65,7 +107,7 @@ pub(crate) enum Attempt {
 pub struct Limits {
     /// From the first byte out to the last byte in.
     pub timeout: Duration,
-    /// The longest body that is read, after decoding. A longer one is no answer.
+    /// The longest body that is read, in bytes, after decoding. A longer one is no answer.
     pub max_body: usize,
 }
 

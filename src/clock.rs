@@ -12,6 +12,8 @@ pub trait Clock: Debug + Send + Sync + 'static {
     fn now(&self) -> SystemTime;
 
     /// The monotonic clock, for ages, cool-downs and back-off. A jump of the wall clock does not move it.
+    ///
+    /// Default: that of the system.
     fn instant(&self) -> Instant {
         Instant::now()
     }

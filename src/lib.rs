@@ -1,7 +1,8 @@
 //! Tower middleware for OAuth 2.0 bearer tokens.
 //!
-//! An [`AuthLayer`] around any tower service (axum, tonic, hyper) takes the bearer token out of each request, asks a
-//! [`TokenVerifier`] about it, and puts the resulting [`AccessToken`] into the extensions of the request.
+//! An [`AuthLayer`] around any tower service (axum, tonic, rmcp, hyper) takes the bearer token out of each request, asks
+//! a [`TokenVerifier`] about it, and puts the resulting [`AccessToken`] into the extensions of the request. Only requests
+//! with a good token reach the service, and clients that come with another one learn what to do.
 //!
 //! ```no_run
 //! # #[cfg(all(feature = "axum", feature = "jwt", feature = "reqwest", any(feature = "aws-lc-rs", feature = "rust-crypto")))] {
@@ -20,6 +21,9 @@
 //! # }
 //! ```
 //!
+//! New here? The [guide] goes from an empty folder to 401 and 200 in five minutes, and has pages for MCP, for several
+//! issuers, for verifiers of your own, for tests, for operations, and for those who come from another crate.
+//!
 //! # What a request is answered
 //!
 //! | request | answer |
@@ -31,12 +35,43 @@
 //! | nobody can tell: the provider is down, or answers nonsense | 503 with `Retry-After`, so that clients keep their tokens |
 //! | a good token | the handler runs |
 //!
-//! The [`middleware`] module has the whole law, [`verifier`] how to write a verifier of your own, [`cache`] how
-//! verdicts are remembered: `verifier.cached(CacheLayer::new())` is all it takes.
+//! ```text
+//! request
+//!    │── for the metadata of the resource ─────────────────────► 200, the document
+//!    │── a CORS preflight ─────────────────────────────────────► the handler, without a token
+//!    ▼
+//! one `Authorization: Bearer` ── none ─────────────────────────► 401   (the handler, if optional)
+//!    │                         └ malformed ────────────────────► 400 invalid_request
+//!    ▼
+//! the verifier: known at once? ── no ──► asks, waits ── bad ───► 401 invalid_token
+//!    │ a cache hit, a known key           │           └ ? ─────► 503 Retry-After
+//!    ▼ good                               ▼ good
+//! past its expiry and the leeway? ── yes ──────────────────────► 401 invalid_token
+//!    ▼ no
+//! every required scope? ── no ─────────────────────────────────► 403 insufficient_scope
+//!    ▼ yes
+//! the handler, with an `AccessToken` ── demands a scope ───────► 403 insufficient_scope
+//!    ▼
+//! its answer
+//! ```
 //!
-//! # Several verifiers
+//! The [`middleware`] module has the whole law, and `docs/requirements.md` in the repository which test holds which
+//! demand of which standard.
 //!
-//! The first that recognises a token answers, and no other sees it. A cache goes around those that ask somebody else.
+//! # Verifiers
+//!
+//! | your tokens | verifier | without a cache a request costs |
+//! |---|---|---|
+//! | JWTs of any provider with metadata | [`JwtVerifier`] | a signature check |
+//! | opaque, and the provider has introspection | [`IntrospectionVerifier`] | a call |
+//! | of GitHub | [`GitHubVerifier`] | a call, of 5 000 an hour |
+//! | opaque, and there is userinfo alone; Google's | [`UserInfoVerifier`](verifier::UserInfoVerifier), [`TokenInfoVerifier`](verifier::TokenInfoVerifier) | a call |
+//! | a handful, in the configuration | [`StaticTokens`](verifier::StaticTokens) | a comparison |
+//! | anything else | [your own](guide::own_verifier) | |
+//!
+//! [`or`](TokenVerifier::or), [`ByIssuer`](verifier::ByIssuer), [`ByPrefix`](verifier::ByPrefix) and
+//! [`AnyOf`](verifier::AnyOf) combine them: the first that recognises a token answers, and no other sees it. A cache goes
+//! around those that ask somebody else.
 //!
 //! ```
 //! # #[cfg(all(feature = "github", feature = "introspection", feature = "jwt", feature = "reqwest", any(feature = "aws-lc-rs", feature = "rust-crypto")))] {
@@ -58,8 +93,8 @@
 //! | for | there is |
 //! |---|---|
 //! | well-known providers | [`providers`]: name one and its two or three parameters |
-//! | deployments | `settings`: everything from variables or a file |
-//! | your tests | `testing`: tokens without a provider, bad tokens by name, asserts for rejections |
+//! | deployments | [`settings`]: everything from variables or a file |
+//! | your tests | [`testing`]: tokens without a provider, bad tokens by name, asserts for rejections |
 //! | routes with demands of their own | [`RequireScopes`], [`RequireClaims`], [`require::RequireAuthentication`] |
 //! | handlers of axum | [`AccessToken`], `Option<AccessToken>`, `Claims<T>`, `Scoped<S>` as arguments |
 //! | clients that have to find the provider | [`metadata`]: [`resource`](middleware::AuthLayerBuilder::resource) serves it |
@@ -69,20 +104,27 @@
 //!
 //! # Features
 //!
-//! | feature | default | what it adds |
-//! |---|---|---|
-//! | `jwt` | yes | `JwtVerifier`, together with one of the next two |
-//! | `introspection` | yes | `IntrospectionVerifier`, `UserInfoVerifier`, `TokenInfoVerifier` |
-//! | `github` | yes | `GitHubVerifier` |
-//! | `aws-lc-rs` | yes | signatures by aws-lc-rs; needs a C compiler |
-//! | `rust-crypto` | | signatures in pure Rust: slower, RSA up to 4096 bits; used if `aws-lc-rs` is off |
-//! | `reqwest` | yes | the client that fetches keys and asks providers |
-//! | `axum` | yes | `AccessToken`, `Option<AccessToken>`, `Claims<T>` and `Scoped<S>` as arguments of handlers |
-//! | `metrics` | | the counters of caches for the facade of that name |
-//! | `settings` | | [`Settings`](settings::Settings): everything a deployment sets, from variables or files |
-//! | `testing` | | for tests: tokens without a provider, asserts, and an issuer, GitHub and introspection on loopback |
+//! "Crates" is how many the feature brings along, alone, on top of the 40 without any.
 //!
-//! Without any: the layer, the trait and the cache, no TLS, no network.
+//! | feature | default | crates | what it adds |
+//! |---|---|---|---|
+//! | `jwt` | yes | 25 | `JwtVerifier`, together with one of the next two |
+//! | `aws-lc-rs` | yes | 3 | signatures by aws-lc-rs; needs a C compiler |
+//! | `rust-crypto` | | 42, with `jwt` | signatures in pure Rust: slower, RSA up to 4096 bits; used if `aws-lc-rs` is off |
+//! | `introspection` | yes | 6 | `IntrospectionVerifier`, `UserInfoVerifier`, `TokenInfoVerifier` |
+//! | `github` | yes | 4 | `GitHubVerifier` |
+//! | `reqwest` | yes | 65 | the client that fetches keys and asks providers; or implement [`client::HttpClient`] |
+//! | `axum` | yes | 5 | `AccessToken`, `Option<AccessToken>`, `Claims<T>` and `Scoped<S>` as arguments of handlers |
+//! | `metrics` | | 3 | the counters of caches for the facade of that name |
+//! | `settings` | | 1 | [`Settings`](settings::Settings): everything a deployment sets, from variables or files |
+//! | `testing` | | 37 | for tests: tokens without a provider, asserts, and an issuer, GitHub and introspection on loopback |
+//!
+//! The defaults together are 130 crates; many are shared, also with axum and tonic. Without any: the layer, the trait and
+//! the cache, no TLS, no network. A feature adds something and changes nothing else.
+//!
+#![doc = include_str!("../docs/cache.md")]
+//!
+#![doc = include_str!("../docs/threat-model.md")]
 //!
 //! # What it does not do
 //!
@@ -117,6 +159,17 @@ pub mod clock;
 pub mod error;
 #[cfg(feature = "axum")]
 pub mod extract;
+#[cfg(all(
+    doc,
+    feature = "axum",
+    feature = "github",
+    feature = "introspection",
+    feature = "jwt",
+    feature = "reqwest",
+    feature = "testing",
+    any(feature = "aws-lc-rs", feature = "rust-crypto")
+))]
+pub mod guide;
 pub mod host_guard;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 pub mod jwks;

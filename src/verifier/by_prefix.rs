@@ -13,7 +13,8 @@ use crate::error::{BuildError, BuildErrorKind, VerifyError};
 /// Asks the verifier to whom tokens with a prefix belong, such as `sk_live_`. Clones are cheap and share the members.
 ///
 /// The longest prefix counts. A token without any of them is not recognised, and nobody sees it; what shall become of
-/// those goes into an [`or`](TokenVerifier::or) behind.
+/// those goes into an [`or`](TokenVerifier::or) behind. The same goes for a token with a prefix whose verifier does not
+/// recognise it, as [`StaticTokens`](super::StaticTokens) recognises no others than its own.
 #[derive(Clone)]
 pub struct ByPrefix {
     // Longest prefix first.

@@ -133,7 +133,8 @@ impl GitHubVerifierBuilder {
     }
 
     /// Lets active members of these teams in, and those on another list: organisation and slug, as in the address of
-    /// the team. At most 20.
+    /// the team. At most 20. It costs and needs the same as
+    /// [`allowed_organizations`](Self::allowed_organizations).
     pub fn allowed_teams<O: Into<String>, S: Into<String>>(
         mut self,
         teams: impl IntoIterator<Item = (O, S)>,

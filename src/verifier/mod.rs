@@ -1,5 +1,11 @@
 //! Decides whether a bearer token is good.
 //!
+//! 1. It vouches for the token: the verdict is an [`AccessToken`]. Scopes and expiry are judged by the layer.
+//! 2. The token is bad, for certain: [`VerifyError::rejected`], which is 401.
+//! 3. It cannot tell: [`VerifyError::unavailable`], or [`VerifyError::misconfigured`] if this server is to blame. That is
+//!    503, and clients keep their tokens. In doubt it is this.
+//! 4. The token is another verifier's: [`VerifyError::not_mine`], which passes it on in a chain.
+//!
 //! A verifier of your own is one `async fn`:
 //!
 //! ```
@@ -160,6 +166,12 @@ pub trait TokenVerifier: Send + Sync {
     /// Verifies a token. It is `token68` and has at most 16 KiB.
     ///
     /// Dropping the future must be harmless: a client may go away at any time.
+    ///
+    /// # Errors
+    ///
+    /// - nobody can tell whether it is good: [`Unavailable`](crate::error::VerifyErrorKind::Unavailable)
+    /// - it is another verifier's: [`NotMine`](crate::error::VerifyErrorKind::NotMine)
+    /// - it is bad: any other kind
     fn verify(&self, token: &BearerToken) -> impl Future<Output = Verdict> + Send;
 
     /// Verifies a token without waiting, if that is possible. `now` is the time by which to judge.
@@ -252,7 +264,8 @@ pub trait TokenVerifier: Send + Sync {
 
     /// Gives up on this verifier after some time: nobody can tell then.
     ///
-    /// A cache has a time limit of its own, and so have the verifiers of this crate that ask a provider.
+    /// A cache has a time limit of its own, and so have the verifiers of this crate that ask a provider. It needs a tokio
+    /// runtime with its timer: without one there is no limit. Any duration will do; zero leaves no time to wait at all.
     fn timeout(self, limit: Duration) -> Timeout<Self>
     where
         Self: Sized,

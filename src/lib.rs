@@ -104,22 +104,23 @@
 //!
 //! # Features
 //!
-//! "Crates" is how many the feature brings along, alone, on top of the 40 without any.
+//! "Crates" is how many the feature brings along, alone, on top of the 29 without any.
 //!
 //! | feature | default | crates | what it adds |
 //! |---|---|---|---|
-//! | `jwt` | yes | 25 | `JwtVerifier`, together with one of the next two |
+//! | `jwt` | yes | 17 | `JwtVerifier`, together with one of the next two |
 //! | `aws-lc-rs` | yes | 3 | signatures by aws-lc-rs; needs a C compiler |
-//! | `rust-crypto` | | 42, with `jwt` | signatures in pure Rust: slower, RSA up to 4096 bits; used if `aws-lc-rs` is off |
+//! | `rust-crypto` | | 46, with `jwt` | signatures in pure Rust: slower, RSA up to 4096 bits; used if `aws-lc-rs` is off |
 //! | `introspection` | yes | 6 | `IntrospectionVerifier`, `UserInfoVerifier`, `TokenInfoVerifier` |
 //! | `github` | yes | 4 | `GitHubVerifier` |
-//! | `reqwest` | yes | 65 | the client that fetches keys and asks providers; or implement [`client::HttpClient`] |
+//! | `reqwest` | yes | 67 | the client that fetches keys and asks providers; or implement [`client::HttpClient`] |
 //! | `axum` | yes | 5 | `AccessToken`, `Option<AccessToken>`, `Claims<T>` and `Scoped<S>` as arguments of handlers |
+//! | `sessions` | yes | 5 | [`SessionBinding`]: an MCP session is of use to nobody but its owner |
 //! | `metrics` | | 3 | the counters of caches for the facade of that name |
 //! | `settings` | | 1 | [`Settings`](settings::Settings): everything a deployment sets, from variables or files |
-//! | `testing` | | 37 | for tests: tokens without a provider, asserts, and an issuer, GitHub and introspection on loopback |
+//! | `testing` | | 31 | for tests: tokens without a provider, asserts, and an issuer, GitHub and introspection on loopback |
 //!
-//! The defaults together are 130 crates; many are shared, also with axum and tonic. Without any: the layer, the trait and
+//! The defaults together are 117 crates; many are shared, also with axum and tonic. Without any: the layer, the trait and
 //! the cache, no TLS, no network. A feature adds something and changes nothing else.
 //!
 #![doc = include_str!("../docs/cache.md")]
@@ -166,6 +167,7 @@ pub mod extract;
     feature = "introspection",
     feature = "jwt",
     feature = "reqwest",
+    feature = "sessions",
     feature = "testing",
     any(feature = "aws-lc-rs", feature = "rust-crypto")
 ))]

@@ -11,6 +11,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use memchr::memchr_iter;
 
 use crate::algorithm::Algorithm;
 use crate::error::VerifyErrorKind;
@@ -72,21 +73,20 @@ impl<'a> Jws<'a> {
             return Err(malformed);
         }
         // No early exit and no table: this form is compiled to vector instructions.
-        let (all, dots) = token.iter().fold((true, 0_usize), |(all, dots), &byte| {
-            (all & is_token_byte(byte), dots + usize::from(byte == b'.'))
-        });
-        if !all || dots != 2 {
+        let strange = token.iter().fold(0, |strange, &byte| strange | u8::from(!is_token_byte(byte)));
+        let mut dots = memchr_iter(b'.', token);
+        let (0, Some(first), Some(second), None) = (strange, dots.next(), dots.next(), dots.next()) else {
             return Err(malformed);
-        }
-        let mut parts = token.split(|byte| *byte == b'.');
-        let (Some(header), Some(payload), Some(signature)) = (parts.next(), parts.next(), parts.next())
-        else {
+        };
+        let (signed, rest) = token.split_at(second);
+        let (header, payload) = signed.split_at(first);
+        // Both begin with the dot.
+        let (Some((_, payload)), Some((_, signature))) = (payload.split_first(), rest.split_first()) else {
             return Err(malformed);
         };
         if header.is_empty() || signature.is_empty() {
             return Err(malformed);
         }
-        let signed = token.get(..=header.len() + payload.len()).ok_or(malformed)?;
         Ok(Self { header, payload, signature, signed })
     }
 

@@ -16,6 +16,7 @@ version() {
 # name, what stands in Cargo.toml
 measure() {
   local name=$1 dependency=$2 package="$work/package"
+  cd "$work"
   rm -rf "$package" "$work/target"
   cargo new --quiet --lib --vcs none --name alone "$package"
   echo "$dependency" >> "$package/Cargo.toml"
@@ -26,7 +27,7 @@ measure() {
   # Without the package itself.
   crates=$(cargo tree -e normal --prefix none --format '{p}' | sed 's/ (.*//' | sort -u | grep -vc '^alone ')
   TIMEFORMAT='%U %S'
-  cpu=$({ time nice cargo build --quiet > /dev/null 2>&1; } 2>&1 | awk '{ printf "%.0f", $1 + $2 }')
+  cpu=$({ time cargo build --quiet > /dev/null 2>&1; } 2>&1 | awk '{ printf "%.0f", $1 + $2 }')
   printf '| %s | %s | %s |\n' "$name" "$crates" "$cpu"
 }
 

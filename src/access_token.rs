@@ -67,7 +67,7 @@ struct Inner {
     // What it was mapped from, and by which mapping.
     mapped: Option<(u64, AccessToken)>,
     // Read when somebody asks: most requests never do.
-    claims_text: Box<str>,
+    claims_text: String,
     claims: OnceLock<Map<String, Value>>,
 }
 
@@ -257,7 +257,7 @@ impl AccessToken {
             validator: own.validator.clone(),
             is_of_unnamed_user: own.is_of_unnamed_user,
             mapped: None,
-            claims_text: Box::default(),
+            claims_text: String::new(),
             claims: OnceLock::new(),
         };
         AccessTokenBuilder::new(inner, self.claims().clone())

@@ -27,6 +27,8 @@ pub(crate) struct Malformed;
 pub(crate) struct Object<'a> {
     // Sorted, so that a repeated name is a neighbour and looking one up is quick, however many there are.
     members: Vec<(Name<'a>, Value<'a>)>,
+    // A bit for each name, so that most of those that are not there are found to be missing without a search.
+    bits: u64,
 }
 
 impl<'a> Object<'a> {
@@ -52,12 +54,16 @@ impl<'a> Object<'a> {
         }
         members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let unique = members.windows(2).all(|pair| !matches!(pair, [(a, _), (b, _)] if a == b));
-        if unique { Ok(Self { members }) } else { Err(Malformed) }
+        let bits = members.iter().fold(0, |bits, (name, _)| bits | name.bit());
+        if unique { Ok(Self { members, bits }) } else { Err(Malformed) }
     }
 
     /// The value of a member. A member that is `null` is there.
     pub(crate) fn get(&self, name: &str) -> Option<Value<'a>> {
         let name = Name::new(Cow::Borrowed(name));
+        if self.bits & name.bit() == 0 {
+            return None;
+        }
         let found = self.members.binary_search_by(|(own, _)| own.cmp(&name)).ok()?;
         self.members.get(found).map(|(_, value)| *value)
     }
@@ -95,6 +101,11 @@ impl<'a> Name<'a> {
         });
         let start = u64::from_be_bytes(start);
         Self { start, text }
+    }
+
+    /// One of 64 bits. Multiplied by the golden ratio, names that differ a little have different ones.
+    fn bit(&self) -> u64 {
+        1 << (self.start.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58)
     }
 }
 

@@ -45,16 +45,17 @@ impl ScopeSet {
     /// In time that grows with the length, whatever a token brings along.
     fn collect<S: AsRef<str>>(scopes: impl IntoIterator<Item = S>, capacity: usize) -> Self {
         let mut joined = String::with_capacity(capacity);
+        let mut count = 0;
         for scope in scopes {
             let scope = scope.as_ref();
-            if Self::is_scope(scope) {
+            let is_repeated = || count <= FEW && joined.split(' ').any(|own| own == scope);
+            if Self::is_scope(scope) && !is_repeated() {
                 joined.push_str(if joined.is_empty() { "" } else { " " });
                 joined.push_str(scope);
+                count += 1;
             }
         }
-        let count = joined.split(' ').count();
-        let repeated = |scope: &str| joined.split(' ').filter(|other| *other == scope).count() > 1;
-        if count > FEW || joined.split(' ').any(repeated) {
+        if count > FEW {
             let mut seen = HashSet::with_capacity(count);
             let once: Vec<&str> = joined.split(' ').filter(|scope| seen.insert(*scope)).collect();
             joined = once.join(" ");

@@ -570,3 +570,36 @@ async fn a_key_that_is_removed_is_dead_for_tokens_that_a_layer_remembers() {
     world.clock.advance(Duration::from_secs(10));
     assert_eq!(app.status_at_once(&of(1)), Some(401));
 }
+
+// What is remembered of good tokens.
+
+#[test]
+fn a_header_that_has_been_good_helps_no_other_token() {
+    let set = set_of(&[oct(1, Some("a")), oct(2, Some("b"))]);
+    let keys = StaticKeys::new().add_jwk_set(&*set);
+    let verifier = with_secrets(keys);
+    let claims = |iss: &str| json!({ "iss": iss, "aud": AUDIENCE, "exp": 4_000_000_000_u64 }).to_string();
+    let by = |number: u8, header: &str, iss: &str| hs256(&secret(number), header, &claims(iss));
+    let (a, b) = (r#"{"alg":"HS256","kid":"a"}"#, r#"{"alg":"HS256","kid":"b"}"#);
+    // Each is asked after each, so that the header of every good one has been remembered before every other.
+    let table = [
+        (by(1, a, ISSUER), Ok(())),
+        (by(2, b, ISSUER), Ok(())),
+        (by(1, b, ISSUER), Err(Kind::Signature)),
+        (by(2, a, ISSUER), Err(Kind::Signature)),
+        (by(1, a, "https://other.example.com"), Err(Kind::Issuer)),
+        (by(1, r#"{"alg":"HS256","kid":"c"}"#, ISSUER), Err(Kind::KeyNotFound)),
+        (by(1, r#"{"alg":"HS384","kid":"a"}"#, ISSUER), Err(Kind::Algorithm)),
+        (by(1, r#"{"alg":"HS256","kid":"a","typ":"logout+jwt"}"#, ISSUER), Err(Kind::Claim)),
+        (by(1, r#"{"alg":"HS256","kid":"a","crit":["exp"]}"#, ISSUER), Err(Kind::Malformed)),
+    ];
+    for (first, _) in &table {
+        for (second, expected) in &table {
+            let _ = asked(&verifier, first);
+            assert_eq!(asked(&verifier, second), *expected, "{second} after {first}");
+        }
+    }
+    verifier.replace_keys(StaticKeys::new().add_jwk_set(set_of(&[oct(2, Some("b"))]))).unwrap();
+    assert_eq!(asked(&verifier, &table[0].0), Err(Kind::KeyNotFound), "its key has left");
+    assert_eq!(asked(&verifier, &table[1].0), Ok(()));
+}

@@ -1,5 +1,10 @@
 //! Makes access tokens.
 
+#[cfg(any(
+    feature = "introspection",
+    all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))
+))]
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
@@ -118,7 +123,7 @@ impl AccessTokenBuilder {
     /// The claims as the text of a JSON object that has been checked; they are read when somebody asks.
     #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
     pub(crate) fn claims_text(mut self, text: Vec<u8>) -> Self {
-        self.inner.claims_text = String::from_utf8(text).unwrap_or_default().into_boxed_str();
+        self.inner.claims_text = String::from_utf8(text).unwrap_or_default();
         self
     }
 
@@ -129,6 +134,52 @@ impl AccessTokenBuilder {
             self.inner.claims = OnceLock::from(self.claims);
         }
         AccessToken { inner: Arc::new(self.inner), admitted: None }
+    }
+}
+
+/// What claims say, several at once: a builder is moved by each call.
+#[cfg(any(
+    feature = "introspection",
+    all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto"))
+))]
+impl AccessTokenBuilder {
+    /// By whom, under which identifier and when it was issued.
+    pub(crate) fn issued(
+        mut self,
+        issuer: Option<Arc<str>>,
+        id: Option<Cow<'_, str>>,
+        at: Option<SystemTime>,
+    ) -> Self {
+        self.inner.issuer = issuer;
+        self.inner.token_id = id.map(Into::into);
+        self.inner.issued_at = at;
+        self
+    }
+
+    /// About whom, to whom and for whom.
+    pub(crate) fn parties(
+        mut self,
+        subject: Option<Cow<'_, str>>,
+        client: Option<Cow<'_, str>>,
+        audiences: Vec<Box<str>>,
+    ) -> Self {
+        self.inner.subject = subject.map(Into::into);
+        self.inner.client = client.map(Into::into);
+        self.inner.audiences = audiences;
+        self
+    }
+
+    /// From when to when it counts.
+    pub(crate) fn lasting(
+        mut self,
+        not_before: Option<SystemTime>,
+        expires_at: Option<SystemTime>,
+        leeway: Duration,
+    ) -> Self {
+        self.inner.not_before = not_before;
+        self.inner.expires_at = expires_at;
+        self.inner.leeway = leeway;
+        self
     }
 }
 

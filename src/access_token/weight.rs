@@ -21,7 +21,7 @@ impl AccessToken {
             + texts
             + audiences
             + inner.scopes.as_str().len()
-            + inner.claims_text.len()
+            + inner.claims_text.capacity()
             + read
             + inner.mapped.as_ref().map_or(0, |(_, original)| original.weight())
     }

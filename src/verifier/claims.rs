@@ -28,7 +28,7 @@ use crate::json::{Object, Value};
 use crate::scope::ScopeSet;
 
 /// The end of the year 9999, beyond which a date is a mistake.
-const LAST_SECOND: f64 = 253_402_300_799.0;
+const LAST_DATE: Duration = Duration::from_secs(253_402_300_799);
 /// Claims that only an ID token has: hashes of what was issued together with it.
 const OF_ID_TOKENS: [&str; 3] = ["at_hash", "c_hash", "s_hash"];
 /// What providers call tokens that are no access tokens, in claims such as `typ` and `token_type`; `-` stands for `_`.
@@ -257,19 +257,12 @@ impl Rules {
 
     /// Vouches for a token whose signature has been found good.
     pub(crate) fn vouch(&self, checked: Checked<'_>) -> AccessTokenBuilder {
-        let mut token = AccessToken::verified()
-            .audiences(strings(checked.audiences))
-            .scopes(all_scopes(checked.scopes, checked.further_scopes))
-            .leeway(self.leeway);
-        token =
-            self.issuers.name(checked.issuer).into_iter().fold(token, |token, issuer| token.issuer(issuer));
-        token = checked.subject.into_iter().fold(token, |token, subject| token.subject(subject));
-        token = checked.client.into_iter().fold(token, |token, client| token.client(client));
-        token = checked.token_id.into_iter().fold(token, |token, id| token.token_id(id));
         let Dates { expires_at, issued_at, not_before } = checked.dates;
-        token = expires_at.into_iter().fold(token, |token, at| token.expires_at(at));
-        token = not_before.into_iter().fold(token, |token, at| token.not_before(at));
-        issued_at.into_iter().fold(token, |token, at| token.issued_at(at))
+        AccessToken::verified()
+            .issued(self.issuers.name(checked.issuer), checked.token_id, issued_at)
+            .parties(checked.subject, checked.client, strings(checked.audiences))
+            .scopes(all_scopes(checked.scopes, checked.further_scopes))
+            .lasting(not_before, expires_at, self.leeway)
     }
 }
 
@@ -293,14 +286,16 @@ fn is_other_class(claims: &Object<'_>, name: &str) -> bool {
 /// RFC 7519 §2, NumericDate: seconds since 1970, fractions allowed.
 pub(super) fn date(claims: &Object<'_>, name: &str) -> Result<Option<Duration>, VerifyErrorKind> {
     let Some(value) = claims.get(name) else { return Ok(None) };
-    let seconds = value.number().filter(|seconds| (0.0..=LAST_SECOND).contains(seconds)).ok_or(Claim)?;
-    Duration::try_from_secs_f64(seconds).map(Some).map_err(|_| Claim)
+    // Nearly all are whole numbers.
+    let whole = value.text().parse().ok().map(Duration::from_secs);
+    let date = whole.or_else(|| value.number().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()));
+    date.filter(|date| *date <= LAST_DATE).map(Some).ok_or(Claim)
 }
 
 /// What has been found to be a string or strings.
-fn strings(value: Option<Value<'_>>) -> Vec<Cow<'_, str>> {
+fn strings<'a, S: From<Cow<'a, str>>>(value: Option<Value<'a>>) -> Vec<S> {
     let mut strings = Vec::with_capacity(1);
-    let _ = value.and_then(|value| value.each_string(|text| strings.push(text)));
+    let _ = value.and_then(|value| value.each_string(|text| strings.push(text.into())));
     strings
 }
 
@@ -314,7 +309,7 @@ fn scope_claim<'a>(claims: &Object<'a>) -> Result<Option<Value<'a>>, VerifyError
 /// A string is a list of scopes; each element of an array is one.
 fn scopes(value: Option<Value<'_>>) -> ScopeSet {
     let list = value.and_then(Value::string).map(|list| ScopeSet::parse(&list));
-    list.unwrap_or_else(|| strings(value).into_iter().collect())
+    list.unwrap_or_else(|| strings::<Cow<'_, str>>(value).into_iter().collect())
 }
 
 /// All scopes of several places.

@@ -90,6 +90,11 @@ impl<'a> Jws<'a> {
         Ok(Self { header, payload, signature, signed })
     }
 
+    /// The header as it was written, in base64url.
+    pub(super) fn header_text(&self) -> &'a [u8] {
+        self.header
+    }
+
     /// Reads the header.
     pub(crate) fn header(&self) -> Result<Header, VerifyErrorKind> {
         // Almost every header fits on the stack; one with a chain of certificates does not.

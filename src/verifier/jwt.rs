@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::claims::{self, Rules};
 use super::jws::{Header, Jws, MAX_SIGNATURE, TokenType};
+use super::last_header::LastHeader;
 use super::{TokenVerifier, Verdict};
 use crate::access_token::AccessToken;
 use crate::algorithm::Algorithm;
@@ -50,6 +51,7 @@ pub(super) struct Inner {
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) types: TokenTypes,
     pub(super) keys: IssuerKeys,
+    pub(super) last_header: LastHeader,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -130,6 +132,7 @@ impl JwtVerifier {
                 Step::Done(Err(VerifyErrorKind::Issuer.into()))
             }
             Some(Selection::Found(key)) if key.verify(parts.jws.signed(), signature) => {
+                inner.last_header.keep(&parts.jws, &parts.header);
                 let vouched = inner.rules.vouch(checked);
                 Step::Done(Ok(vouched.claims_text(parts.payload).build()))
             }
@@ -141,14 +144,14 @@ impl JwtVerifier {
 /// A token that has been read but not believed.
 struct Parts<'a> {
     jws: Jws<'a>,
-    header: Header,
+    header: Arc<Header>,
     payload: Vec<u8>,
 }
 
 impl Inner {
     fn read<'a>(&self, token: &'a BearerToken) -> Result<Parts<'a>, VerifyErrorKind> {
         let jws = Jws::parse_jwt(token.as_bytes())?;
-        let header = jws.header()?;
+        let header = self.last_header.read(&jws)?;
         if !self.algorithms.contains(&header.algorithm) {
             return Err(VerifyErrorKind::Algorithm);
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::expected_claims::{ExpectedClaims, claims_setters};
 use super::issuers::TenantIssuer;
 use super::jwt::{Inner, JwtVerifier, TokenTypes};
+use super::last_header::LastHeader;
 use crate::algorithm::Algorithm;
 use crate::client::{self, HttpClient};
 use crate::clock::{Clock, SystemClock};
@@ -221,7 +222,8 @@ impl JwtVerifierBuilder {
             KeySource::Remote(remote) => IssuerKeys::Fetched(self.fetcher(remote, rules.issuers.own())?),
             configured => IssuerKeys::configured(configured.read(&algorithms)?),
         };
-        Ok(JwtVerifier::new(Inner { rules, algorithms, types: self.types, keys, clock: self.clock }))
+        let (types, clock) = (self.types, self.clock);
+        Ok(JwtVerifier::new(Inner { rules, algorithms, types, keys, last_header: LastHeader::new(), clock }))
     }
 
     /// Fetches the keys from there unless another source is named.

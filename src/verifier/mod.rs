@@ -120,6 +120,8 @@ mod jws;
 mod jwt;
 #[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod jwt_builder;
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod last_header;
 mod map_claims;
 mod or;
 #[cfg(any(

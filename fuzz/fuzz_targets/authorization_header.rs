@@ -1,0 +1,6 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| tower_bearer_fuzz::run(
+    tower_bearer_fuzz::authorization_header::check,
+    input
+));

@@ -1,0 +1,384 @@
+//! Writes the seeds into `fuzz/corpus`: the attack vectors, Wycheproof, what GitHub has answered, and what is written
+//! below. Files that are there stay.
+//!
+//!     cargo run --manifest-path fuzz/Cargo.toml --example seeds
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tower_bearer_fuzz::{authorization_header, base64url, github_answer, introspection_answer};
+
+fn main() {
+    authorization_headers();
+    tokens();
+    key_sets();
+    introspection();
+    github();
+    challenges();
+}
+
+fn tests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests")
+}
+
+fn read(path: impl AsRef<Path>) -> Value {
+    let path = tests().join(path);
+    serde_json::from_slice(&fs::read(path).expect("a file of the tests")).expect("JSON")
+}
+
+fn vectors() -> Value {
+    read("vectors/jwt-attack-vectors.json")
+}
+
+fn write(target: &str, name: &str, seed: impl AsRef<[u8]>) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join(name), seed).expect("a file");
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("a text")
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().expect("a list")
+}
+
+fn authorization_headers() {
+    let target = "authorization_header";
+    for vector in list(&vectors()["authorization_header_vectors"]) {
+        let lines: Vec<Vec<u8>> = list(&vector["headers"])
+            .iter()
+            .filter(|field| text(&field[0]).eq_ignore_ascii_case("authorization"))
+            .map(|field| match &field[1] {
+                Value::String(line) => line.clone().into_bytes(),
+                // Not a text: its bytes in the other base64.
+                encoded => {
+                    let plain =
+                        text(&encoded["b64"]).trim_end_matches('=').replace('+', "-").replace('/', "_");
+                    base64url::decode(&plain).expect("base64")
+                }
+            })
+            .collect();
+        write(target, text(&vector["id"]), lines.join(&b'\n'));
+    }
+    let good = authorization_header::GOOD;
+    for (name, line) in [
+        ("none", String::new()),
+        ("good", format!("Bearer {good}")),
+        ("good-blanks", format!(" \tbEARER   {good}\t ")),
+        ("good-tab", format!("Bearer\t{good}")),
+        ("good-twice", format!("Bearer {good}\nBearer {good}")),
+        ("good-after-empty", format!("\nBearer {good}")),
+        ("good-list", format!("Bearer {good}, Bearer {good}")),
+        ("good-comma", format!("Bearer {good},")),
+        ("good-and-more", format!("Bearer {good} more")),
+        ("good-quoted", format!("Bearer \"{good}\"")),
+        ("good-basic", format!("Basic {good}")),
+        ("good-padding", format!("Bearer {good}=")),
+        ("good-no-space", format!("Bearer{good}")),
+        ("good-eight-bits", format!("Bearer {good}\u{a0}")),
+        ("scheme", "Bearer".to_owned()),
+        ("scheme-space", "Bearer ".to_owned()),
+        ("only-padding", "Bearer ==".to_owned()),
+        ("space", " ".to_owned()),
+        // 4 + 4 and so on: 16 384 and one more.
+        (
+            "longest",
+            format!(
+                "Bearer aaaa{}",
+                "\u{6}\u{6}\u{6}\u{5}\u{5}\u{5}\u{4}\u{4}\u{4}\u{3}\u{3}\u{3}\u{2}\u{2}\u{2}\u{1}\u{1}\u{1}"
+            ),
+        ),
+        ("too-long", "Bearer aa\u{7}".to_owned()),
+        ("much-too-long", "Bearer a\u{8}".to_owned()),
+        ("long-blanks", format!("Bearer \u{7}{good} \u{8}")),
+    ] {
+        write(target, name, line);
+    }
+}
+
+/// Headers, claims and whole tokens.
+fn tokens() {
+    let vectors = vectors();
+    for vector in list(&vectors["vectors"]) {
+        let (id, token) = (text(&vector["id"]), text(&vector["token"]));
+        write("jws_compact", id, token);
+        let parts: Vec<&str> = token.split('.').collect();
+        let [header, payload, ..] = *parts else { continue };
+        if let Some(header) = base64url::decode(header) {
+            let text = String::from_utf8_lossy(&header).replace("RS256", "HS256");
+            write("jose_header", id, &text);
+            let message = format!("{}.{payload}", base64url::encode(text.as_bytes()));
+            write("jws_compact", &format!("{id}-signed"), format!("h{message}"));
+        }
+        if let Some(payload) = base64url::decode(payload) {
+            write("claims", id, &payload);
+        }
+    }
+    let claims = base64url::encode(tower_bearer_fuzz::jose_header::CLAIMS.as_bytes());
+    for (name, mode, header) in [
+        ("ed", "d", r#"{"alg":"EdDSA","kid":"ed-1"}"#),
+        ("ed-name", "d", r#"{"alg":"Ed25519"}"#),
+        ("ec", "e", r#"{"alg":"ES256","kid":"ec-1","typ":"at+jwt"}"#),
+        ("hmac", "h", r#"{"alg":"HS256","typ":"JWT"}"#),
+    ] {
+        let message = format!("{mode}{}.{claims}", base64url::encode(header.as_bytes()));
+        write("jws_compact", name, &message);
+        for change in ["x\u{7}", "t\u{10}", "p\u{0}", "z\u{1}", "aA", "a=", "sB"] {
+            let first = char::from(change.as_bytes()[0]);
+            write(
+                "jws_compact",
+                &format!("{name}-{first}{}", change.as_bytes()[1]),
+                format!("{message}\n{change}"),
+            );
+        }
+    }
+    for group in list(&read("vectors/wycheproof/json_web_signature_test.json")["testGroups"]) {
+        for test in list(&group["tests"]) {
+            if let Some(token) = test["jws"].as_str() {
+                write("jws_compact", &format!("wycheproof-{}", test["tcId"]), token);
+                let header = token.split('.').next().and_then(base64url::decode);
+                write("jose_header", &format!("wycheproof-{}", test["tcId"]), header.unwrap_or_default());
+            }
+        }
+    }
+    for (name, header) in [
+        ("plain", r#"{"alg":"HS256"}"#),
+        ("named", r#"{"alg":"HS256","kid":"key-1","typ":"application/AT+JWT"}"#),
+        ("escaped", r#"{"\u0061lg":"HS2\u0035\u0036","kid":"\ud83d\ude00"}"#),
+        ("many", r#"{"alg":"HS256","a":[1,-2.5e-3,true,false,null,{"b":{"c":[]}}],"jwk":{},"x5c":["MIIB"]}"#),
+    ] {
+        write("jose_header", name, header);
+    }
+    let claims = tower_bearer_fuzz::jose_header::CLAIMS;
+    let with = |more: &str| claims.replace("}", &format!(",{more}}}"));
+    for (name, more) in [
+        ("class", r#""token_use":"access","typ":"Bearer","token_type":"access_token","use":"x""#),
+        ("dates", r#""nbf":1767225660,"auth_time":1767225600.5"#),
+        ("scp", r#""scp":["read","write"],"azp":"app""#),
+        ("cnf", r#""cnf":{"jkt":"x"}"#),
+        ("hash", r#""at_hash":"x""#),
+        ("id-token", r#""typ":"ID""#),
+        ("refresh", r#""token_type":"refresh-token""#),
+    ] {
+        write("claims", name, with(more));
+    }
+    write("claims", "good", claims);
+    write(
+        "claims",
+        "client-as-audience",
+        claims
+            .replace("\"aud\":\"https://api.example.com/mcp\",", "")
+            .replace("\"app\"", "\"https://api.example.com/mcp\""),
+    );
+    write("claims", "no-expiry", claims.replace("\"exp\":1767229200,", ""));
+    write(
+        "claims",
+        "audiences",
+        claims.replace("\"https://api.example.com/mcp\"", "[\"x\",\"https://api.example.com/mcp\"]"),
+    );
+}
+
+fn key_sets() {
+    let target = "jwks";
+    let vectors = vectors();
+    for (name, set) in vectors["jwks"].as_object().expect("sets") {
+        write(target, name, set.to_string());
+    }
+    for document in list(&vectors["jwks_documents"]) {
+        if let Some(body) = document["body"].as_str() {
+            write(target, text(&document["id"]), body);
+        }
+    }
+    for group in list(&read("vectors/wycheproof/json_web_key_test.json")["testGroups"]) {
+        for key in ["public", "private"].into_iter().filter_map(|name| group.get(name)) {
+            let set = if key.get("keys").is_some() { key.clone() } else { json!({ "keys": [key] }) };
+            let id = &group["tests"][0]["tcId"];
+            write(target, &format!("wycheproof-{id}"), set.to_string());
+        }
+    }
+    let ed = r#"{"kty":"OKP","crv":"Ed25519","kid":"ed-1","x":"%E"}"#;
+    let ec = r#"{"kty":"EC","crv":"P-256","kid":"ec-1","x":"%X","y":"%Y"}"#;
+    let oct = r#"{"kty":"oct","kid":"ed-1","k":"%S"}"#;
+    let bare = |key: &str| key.replace(r#""kid":"ed-1","#, "").replace(r#""kid":"ec-1","#, "");
+    for (name, keys) in [
+        ("ed", ed.to_owned()),
+        ("ec", ec.to_owned()),
+        ("both", format!("{ed},{ec}")),
+        ("oct", oct.to_owned()),
+        ("oct-and-ed", format!("{oct},{ed}")),
+        ("ed-bare", bare(ed)),
+        ("ec-bare", bare(ec)),
+        ("oct-bare", bare(oct)),
+        ("ed-twice", format!("{ed},{ed}")),
+        ("ed-and-bare", format!("{ed},{}", bare(ed))),
+        ("ed-use", ed.replace("}", r#","use":"sig","alg":"EdDSA","key_ops":["verify"]}"#)),
+        ("ed-enc", ed.replace("}", r#","use":"enc"}"#)),
+        ("ed-private", ed.replace("}", r#","d":"AAAA"}"#)),
+        ("ed-other-alg", ed.replace("}", r#","alg":"ES256"}"#)),
+        ("ed-issuer", ed.replace("}", r#","issuer":"https://issuer.example.com"}"#)),
+        ("ed-repeats", ed.replace("}", r#","kid":"ed-1"}"#)),
+        ("rsa", r#"{"kty":"RSA","n":"%E%E%E%E%E%E%E%E","e":"AQAB","kid":"ed-1"}"#.to_owned()),
+    ] {
+        write(target, name, format!(r#"{{"keys":[{keys}]}}"#));
+    }
+}
+
+fn introspection() {
+    let target = "introspection_answer";
+    let claims = r#""iss":"https://issuer.example.com","aud":"https://api.example.com/mcp","exp":1767229200"#;
+    let good = format!(r#"{{"active":true,{claims},"sub":"alice","scope":"read"}}"#);
+    let with = |more: &str| good.replace("}", &format!(",{more}}}"));
+    let token = introspection_answer::TOKEN;
+    for (name, body) in [
+        ("good", good.clone()),
+        ("inactive", r#"{"active":false}"#.to_owned()),
+        ("text", good.replace("true", "\"true\"")),
+        ("number", good.replace("true", "1")),
+        ("missing", format!("{{{claims}}}")),
+        ("twice", with(r#""active":false"#)),
+        ("twice-escaped", with(r#""activ\u0065":false"#)),
+        ("empty", String::new()),
+        ("html", "<html>".to_owned()),
+        ("null", "null".to_owned()),
+        ("list", "[]".to_owned()),
+        ("cut", good.replace("}", "")),
+        ("no-expiry", good.replace(",\"exp\":1767229200", "")),
+        ("past", good.replace("1767229200", "1767225540")),
+        ("not-yet", with(r#""nbf":1767225700"#)),
+        ("issuer", good.replace("issuer.example", "other.example")),
+        ("no-issuer", good.replace("\"iss\":\"https://issuer.example.com\",", "")),
+        ("audience", good.replace("/mcp", "/other")),
+        ("no-audience", good.replace("\"aud\":\"https://api.example.com/mcp\",", "")),
+        (
+            "client",
+            with(r#""client_id":"https://api.example.com/mcp""#)
+                .replace("\"aud\":\"https://api.example.com/mcp\",", ""),
+        ),
+        ("refresh", with(r#""token_type":"refresh_token""#)),
+        ("bearer", with(r#""token_type":"Bearer","token_use":"access","username":"alice""#)),
+        ("urn", with(r#""token_type":"urn:ietf:params:oauth:token-type:access_token""#)),
+        ("cnf", with(r#""cnf":{"jkt":"x"}"#)),
+        ("scopes", good.replace("\"read\"", "[\"read\",\"write\"]")),
+        ("scope-null", good.replace("\"read\"", "null")),
+        ("scope-number", good.replace("\"read\"", "7")),
+        ("nulls", with(r#""jti":null,"username":null,"nbf":null"#)),
+        ("repeats-id", with(&format!(r#""jti":"{token}""#))),
+        ("repeats-name", good.replace("alice", token)),
+        ("repeats-elsewhere", with(&format!(r#""x":["a{token}b"],"{token}":1"#))),
+    ] {
+        write(target, name, format!("200\ncontent-type: application/json\n\n{body}"));
+    }
+    for (name, head) in [
+        ("401", "401\nwww-authenticate: Basic"),
+        ("429", "429\nretry-after: 60"),
+        ("429-long", "429\nretry-after: 99999999999999999999"),
+        ("500", "500"),
+        ("503-date", "503\nretry-after: Thu, 01 Jan 2026 00:01:00 GMT"),
+        ("301", "301\nlocation: https://elsewhere.example.com/"),
+        ("204", "204"),
+        ("404", "404"),
+    ] {
+        write(target, name, format!("{head}\n\n{good}"));
+        write(target, &format!("{name}-inactive"), format!("{head}\n\n{{\"active\":false}}"));
+    }
+}
+
+fn github() {
+    let target = "github_answer";
+    let mut answers: Vec<(String, String)> = Vec::new();
+    let mut files: Vec<_> = fs::read_dir(tests().join("github")).expect("a folder").flatten().collect();
+    files.sort_by_key(fs::DirEntry::file_name);
+    for file in files {
+        let fixture = read(file.path());
+        let fields = list(&fixture["headers"])
+            .iter()
+            .map(|field| format!("{}: {}\n", text(&field[0]), text(&field[1])));
+        let body = match &fixture["body"] {
+            Value::String(body) => body.clone(),
+            Value::Null => String::new(),
+            body => body.to_string(),
+        };
+        let body = body
+            .replace("{client_id}", github_answer::CLIENT)
+            .replace("2011-09-08T17:26:27Z", "2036-01-01T00:00:00Z");
+        let answer = format!("{}\n{}\n{body}", fixture["status"], fields.collect::<String>());
+        let name = file.file_name().to_string_lossy().trim_end_matches(".json").to_owned();
+        answers.push((name, answer));
+    }
+    let user = r#"{"id":583231,"login":"octocat","name":"O","email":null,"avatar_url":"https://x"}"#;
+    let app = format!(
+        r#"{{"app":{{"client_id":"{}"}},"scopes":["read","repo"],"expires_at":null,"user":{user}}}"#,
+        github_answer::CLIENT
+    );
+    let of_app = format!("200\netag: \"a\"\n\n{app}");
+    let of_user = format!("200\netag: \"b\"\nx-oauth-scopes: read, repo\n\n{user}");
+    let member = r#"200
+
+{"state":"active","role":"member","organization":{"login":"Acme","id":1},"user":{"login":"octocat","id":583231}}"#;
+    for (name, answer) in &answers {
+        for who in ["app", "personal"] {
+            write(target, &format!("{who}-{name}"), format!("{who}\n{answer}"));
+        }
+        for who in ["profile", "member", "again"] {
+            write(target, &format!("{who}-{name}"), format!("{who}\n{of_app}\u{c}{answer}"));
+        }
+        write(target, &format!("again-third-{name}"), format!("again\n{of_app}\u{c}{of_user}\u{c}{answer}"));
+    }
+    let unchanged = "304\netag: W/\"b\"\nx-oauth-client-id: Iv1.0123456789abcdef\n\n";
+    for (name, seed) in [
+        ("app", format!("app\n{of_app}")),
+        ("app-other", format!("app\n{}", of_app.replace("Iv1", "Iv2"))),
+        ("app-no-scopes", format!("app\n{}", of_app.replace("[\"read\",\"repo\"]", "null"))),
+        ("app-dated", format!("app\n{}", of_app.replace(":null", ":\"2036-01-01T00:00:00Z\""))),
+        ("personal", format!("personal\n{of_user}")),
+        (
+            "personal-dated",
+            format!(
+                "personal\n{}",
+                of_user.replace(
+                    "etag: \"b\"",
+                    "github-authentication-token-expiration: 2036-01-01 00:00:00 UTC"
+                )
+            ),
+        ),
+        ("profile", format!("profile\n{of_app}\u{c}{of_user}")),
+        ("profile-other", format!("profile\n{of_app}\u{c}{}", of_user.replace("583231", "583232"))),
+        ("member", format!("member\n{of_app}\u{c}{member}")),
+        ("member-pending", format!("member\n{of_app}\u{c}{}", member.replace("active", "pending"))),
+        ("member-other", format!("member\n{of_app}\u{c}{}", member.replace("583231", "583232"))),
+        ("again", format!("again\n{of_app}\u{c}{of_user}\u{c}{unchanged}")),
+        ("again-changed", format!("again\n{of_app}\u{c}{of_user}\u{c}{of_user}")),
+        (
+            "again-scopes",
+            format!("again\n{of_app}\u{c}{of_user}\u{c}304\nx-oauth-scopes: gist\n\n\u{c}{of_user}"),
+        ),
+        (
+            "again-limit",
+            format!(
+                "again\n{of_app}\u{c}{of_user}\u{c}403\nx-ratelimit-remaining: 0\nx-ratelimit-reset: 1767226600\n\n\u{c}{of_app}"
+            ),
+        ),
+    ] {
+        write(target, name, seed);
+    }
+}
+
+fn challenges() {
+    for (name, seed) in [
+        (
+            "words",
+            "insufficient_scope\u{1}read write\u{1}https://api.example.com/.well-known/oauth-protected-resource\u{1}urn:x\u{1}12345678\u{1}The access token is invalid\u{1}https://api.example.com/mcp\u{1}read\u{1}write",
+        ),
+        (
+            "bad-words",
+            "\"\\\r\n\u{e9}=\u{1}a\"b \\c\u{1}h\"x\u{1}scope=\"admin\"\u{1}error=\"x\", realm=\"y\"",
+        ),
+        ("line", "Bearer realm=\"a\", error=\"invalid_token\", scope=\"a b\", x=\"\\\"\\\\\", y=token"),
+    ] {
+        write("challenge_round_trip", name, seed);
+        write("challenge_round_trip", &format!("{name}-set"), format!("{}{seed}", "\u{1}".repeat(64)));
+    }
+}

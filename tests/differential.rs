@@ -25,7 +25,8 @@ use proptest::{prop_assert, prop_assert_eq, prop_oneof};
 use serde_json::{Map, Value};
 use tower_bearer::{AccessToken, Algorithm, BearerToken, JwtVerifier, TokenVerifier, VerifyError};
 
-use oracle::tokens::{Aim, NOW, Plan, configuration, plan, signer};
+use oracle::strategies::{configuration, plan, signer};
+use oracle::tokens::{Aim, NOW, Plan};
 use oracle::{Accepted, Configuration, Genuine, Keys, Oracle, cases};
 
 fn verdict(verifier: &JwtVerifier, token: &str, now: SystemTime) -> Result<AccessToken, VerifyError> {

@@ -9,6 +9,7 @@ mod claims;
 mod jose;
 mod json;
 pub(crate) mod keys;
+pub(crate) mod strategies;
 pub(crate) mod tokens;
 
 use std::time::{Duration, SystemTime};

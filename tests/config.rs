@@ -709,6 +709,8 @@ fn a_demand_that_nothing_could_meet_is_refused() {
     let all =
         verifier().add_required_one_of(["azp"]).add_required_values("tid", ["a"]).add_scopes_at("/roles");
     assert!(all.add_client_claim("cid").add_issuer_alias("idp").client_as_audience().build().is_ok());
+    let as_many_as_can_be = (0..16).fold(verifier(), |verifier, at| verifier.add_scopes_at(format!("/{at}")));
+    assert!(as_many_as_can_be.build().is_ok());
 }
 
 #[test]

@@ -298,6 +298,22 @@ async fn a_new_key_is_found_by_one_fetch() {
 }
 
 #[tokio::test]
+async fn for_a_token_without_key_id_too_a_key_of_its_kind_is_looked_for_in_a_newer_set() {
+    let world = World::new().await;
+    let keys = keys_of(&world);
+    let (edwards, others): (Vec<_>, Vec<_>) = keys.iter().cloned().partition(|key| key["kty"] == "OKP");
+    world.serve(Reply::document(set_of(&others)));
+    let app = world.app();
+    let token = || world.issuer.token().audience(AUDIENCE).algorithm(Algorithm::EdDsa).without_header("kid");
+    assert_eq!(app.status(&world.token()).await, 200);
+    assert_eq!(app.status(&token().mint()).await, 401);
+    world.serve(Reply::document(set_of(&[others, edwards].concat())));
+    world.pass(30);
+    assert_eq!(app.status(&token().mint()).await, 200);
+    assert_eq!(world.script.count(), 2);
+}
+
+#[tokio::test]
 async fn unknown_keys_cause_no_fetch_during_the_cool_down() {
     let (world, app) = warm().await;
     for cooldown in [0, 29] {

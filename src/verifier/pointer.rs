@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_pointer_begins_with_a_slash() {
-        for pointer in ["/sub", "/a~1b/0/c~0", "/", "//"] {
+        for pointer in ["/sub", "/a~1b/0/c~0", "/", "//", "/1/2/3/4/5/6/7/8"] {
             assert!(Pointer::parse(pointer).is_some(), "{pointer}");
         }
         for other in ["", "sub", "/a~2", "/a~", "sub/a", "/1/2/3/4/5/6/7/8/9"] {

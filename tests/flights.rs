@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::error::Error;
 use std::future::{Future, pending, poll_fn};
 use std::panic::panic_any;
 use std::pin::{Pin, pin};
@@ -1005,7 +1006,11 @@ async fn a_flood_of_strangers_costs_nobody_who_is_known_an_answer() {
             crowd.add(async move { ask(&cache, &token).await });
         }
         let (cache, token) = (cache.clone(), format!("known{}", tick % 50));
+        let again = cache.clone();
         known.add(async move { ask(&cache, &token).await.is_ok() });
+        // Known to a cache around this one.
+        let token = format!("elsewhere{tick}");
+        known.add(async move { again.revalidate(&bearer(&token), &of(&token)).await.is_ok() });
     }
     assert!(known.all().await.into_iter().all(|is_good| is_good));
     assert_eq!(upstream.most(), 64);
@@ -1345,8 +1350,29 @@ fn who_asks_within_a_runtime_that_has_ended_gets_a_verdict() {
     let handle = doomed.handle().clone();
     drop(doomed);
     let _entered = handle.enter();
-    assert!(is_unavailable(&block_on(ask(&cache, "t"))));
+    let verdict = block_on(ask(&cache, "t"));
+    assert!(is_unavailable(&verdict));
+    let cause = verdict.unwrap_err().source().unwrap().to_string();
+    assert_eq!(cause, "the runtime is shutting down");
     assert_eq!((cache.handle().stats().in_flight(), upstream.calls()), (0, 0));
+}
+
+#[test]
+fn who_moves_to_another_runtime_when_its_own_ends_gets_a_verdict_there() {
+    let (upstream, gate) = Upstream::gated();
+    let cache = upstream.clone().cached(CacheLayer::new());
+    // A timer could not move.
+    let runtime = || Builder::new_current_thread().build().unwrap();
+    let (doomed, survivor) = (runtime(), runtime());
+    let mut asking = Box::pin(ask(&cache, "t"));
+    doomed.block_on(async {
+        assert!(poll_once(asking.as_mut()).await.is_pending());
+        until(|| upstream.running() == 1).await;
+    });
+    drop(doomed);
+    gate.open();
+    assert_eq!(subject(&survivor.block_on(asking)), "t");
+    assert_eq!((upstream.calls(), cache.handle().stats().in_flight()), (2, 0));
 }
 
 #[test]

@@ -9,8 +9,9 @@ cd "$(dirname "$0")/.."
 
 most=300
 all="authorization_header challenge_round_trip claims github_answer introspection_answer jose_header jwks jws_compact"
+nightly="${NIGHTLY:-nightly}"
 out="${CARGO_TARGET_DIR:-$PWD/fuzz/target}"
-host="$(rustc +nightly -vV | sed -n 's/^host: //p')"
+host="$(rustc "+$nightly" -vV | sed -n 's/^host: //p')"
 export ASAN_OPTIONS="quarantine_size_mb=16:${ASAN_OPTIONS:-}"
 
 for target in ${*:-$all}; do

@@ -17,6 +17,7 @@ esac
 all="authorization_header challenge_round_trip claims github_answer introspection_answer jose_header jwks jws_compact"
 targets="${*:-$all}"
 
+nightly="${NIGHTLY:-nightly}"
 out="${CARGO_TARGET_DIR:-$PWD/fuzz/target}"
 export CARGO_TERM_COLOR=never CARGO_INCREMENTAL=0
 export PATH="$PWD/target/tools/bin:$PATH"
@@ -26,8 +27,8 @@ fi
 # The fuzzer itself is not what is looked at: without the sanitizer in it, all is twice as fast.
 export CXXFLAGS="${CXXFLAGS:-} -fno-sanitize=all"
 # Comparing every comparison costs a third of the speed, and finds little that the dictionaries do not.
-cargo +nightly fuzz build --fuzz-dir fuzz --target-dir "$out" --no-trace-compares
-host="$(rustc +nightly -vV | sed -n 's/^host: //p')"
+cargo "+$nightly" fuzz build --fuzz-dir fuzz --target-dir "$out" --no-trace-compares
+host="$(rustc "+$nightly" -vV | sed -n 's/^host: //p')"
 
 longest() {
   case "$1" in

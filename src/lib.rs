@@ -226,6 +226,8 @@ mod grpc;
 )]
 mod json;
 mod log;
+#[cfg(all(feature = "jwt", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod oid;
 mod once_a_minute;
 mod passed;
 mod ready;

@@ -8,13 +8,12 @@ use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER;
 use jsonwebtoken::{Algorithm as Registered, EncodingKey};
 use pkcs8::der::Decode;
+use pkcs8::der::asn1::AnyRef;
 use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
 use zeroize::Zeroizing;
 
 use crate::algorithm::Algorithm;
-
-/// RFC 8017 appendix A.1.
-const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+use crate::oid;
 
 /// A private key and its algorithm.
 #[derive(Clone)]
@@ -30,18 +29,18 @@ impl Signer {
         let pem = pem::parse(pem).ok()?;
         let (is_pkcs1, is_pkcs8) = (pem.tag() == "RSA PRIVATE KEY", pem.tag() == "PRIVATE KEY");
         let der = Zeroizing::new(pem.into_contents());
-        let rsa = || -> Option<EncodingKey> {
-            // RFC 5958 §2: around the key of RFC 8017 stands the name of its algorithm.
-            let wrapped = is_pkcs8.then(|| PrivateKeyInfoRef::from_der(&der).ok()).flatten();
-            let key = match &wrapped {
-                Some(wrapped) => (wrapped.algorithm.oid == RSA).then(|| wrapped.private_key.as_bytes()),
-                None => is_pkcs1.then_some(der.as_slice()),
-            };
-            key.map(EncodingKey::from_rsa_der)
+        // RFC 5958 §2: the name of the algorithm, and the key. The back end would not mind bytes too many.
+        let info = PrivateKeyInfoRef::from_der(&der).ok().filter(|_| is_pkcs8);
+        let named = |name: ObjectIdentifier| info.as_ref().filter(|info| info.algorithm.oid == name);
+        let rsa = || {
+            let key = named(oid::RSA).map(|info| info.private_key.as_bytes());
+            let key = key.or_else(|| is_pkcs1.then_some(der.as_slice()));
+            key.filter(|key| AnyRef::from_der(key).is_ok()).map(EncodingKey::from_rsa_der)
         };
-        let elliptic = || is_pkcs8.then(|| EncodingKey::from_ec_der(&der));
+        let elliptic = || named(oid::ELLIPTIC).map(|_| EncodingKey::from_ec_der(&der));
+        let edwards = || named(oid::ED25519).map(|_| EncodingKey::from_ed_der(&der));
         let (registered, key) = match algorithm {
-            Algorithm::EdDsa => (Registered::EdDSA, is_pkcs8.then(|| EncodingKey::from_ed_der(&der))),
+            Algorithm::EdDsa => (Registered::EdDSA, edwards()),
             Algorithm::Es256 => (Registered::ES256, elliptic()),
             Algorithm::Es384 => (Registered::ES384, elliptic()),
             Algorithm::Ps256 => (Registered::PS256, rsa()),

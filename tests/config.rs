@@ -857,6 +857,37 @@ proptest! {
 }
 
 #[test]
+fn a_public_key_has_the_parameters_of_its_algorithm_and_no_headers() {
+    let der = |pem: &str| {
+        let body: String = pem.lines().filter(|line| !line.contains("-----")).collect();
+        STANDARD.decode(body).unwrap()
+    };
+    let built = |head: &str, der: &[u8]| {
+        let body = STANDARD.encode(der);
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{head}{body}\n-----END PUBLIC KEY-----\n");
+        verifier().public_key_pem(pem).build().map(drop)
+    };
+    let ed25519 = der(fixture!("ed25519_public"));
+    let rsa = der(fixture!("rsa_public"));
+    assert!(built("", &ed25519).is_ok() && built("", &rsa).is_ok());
+    let encrypted = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n";
+    assert_eq!(fault(built(encrypted, &ed25519)), ("public_key_pem", InvalidKey));
+    // RFC 8410 §3: none, not even NULL.
+    let with_null = [b"\x30\x2c\x30\x07\x06\x03\x2b\x65\x70\x05\x00", &ed25519[9..]].concat();
+    assert_eq!(fault(built("", &with_null)), ("public_key_pem", InvalidKey));
+    // RFC 3279 §2.3.1: NULL, and not an empty SEQUENCE.
+    let null = rsa.windows(2).position(|pair| pair == [5, 0]).unwrap();
+    let mut with_sequence = rsa.clone();
+    with_sequence[null] = 0x30;
+    assert_eq!(fault(built("", &with_sequence)), ("public_key_pem", InvalidKey));
+    // A point of P-256 under the name of P-384.
+    let p256 = der(fixture!("p256_public"));
+    let p384 = der(fixture!("p384_public"));
+    let misnamed = [&[0x30, 86][..], &p384[3..21], &p256[23..]].concat();
+    assert_eq!(fault(built("", &misnamed)), ("public_key_pem", InvalidKey));
+}
+
+#[test]
 fn no_damaged_key_makes_build_panic() {
     for pem in [
         fixture!("rsa_public"),

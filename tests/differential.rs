@@ -18,16 +18,15 @@ use jsonwebtoken::Validation;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 #[cfg(not(feature = "aws-lc-rs"))]
 use jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER;
+use oracle::strategies::{configuration, plan, signer};
+use oracle::tokens::{Aim, NOW, Plan};
+use oracle::{Accepted, Configuration, Genuine, Keys, Oracle, cases};
 use proptest::prelude::Strategy;
 use proptest::sample::select;
 use proptest::test_runner::TestCaseResult;
 use proptest::{prop_assert, prop_assert_eq, prop_oneof};
 use serde_json::{Map, Value};
 use tower_bearer::{AccessToken, Algorithm, BearerToken, JwtVerifier, TokenVerifier, VerifyError};
-
-use oracle::strategies::{configuration, plan, signer};
-use oracle::tokens::{Aim, NOW, Plan};
-use oracle::{Accepted, Configuration, Genuine, Keys, Oracle, cases};
 
 fn verdict(verifier: &JwtVerifier, token: &str, now: SystemTime) -> Result<AccessToken, VerifyError> {
     // Keys that are configured need no waiting.
@@ -106,7 +105,7 @@ fn a_verifier_and_the_oracle_accept_the_same_tokens_and_read_the_same_in_them() 
     let accepted = Tally::share(&tally.accepted, &tally.judged);
     let compared = Tally::share(&tally.compared, &tally.judged);
     println!("{tally:?}: {signed} % signed, {accepted} % accepted, {compared} % compared");
-    assert!(signed >= 50 && (10..80).contains(&accepted) && compared >= accepted / 2);
+    assert!(signed >= 50 && (10..80).contains(&accepted) && 10 * compared >= 9 * accepted);
 }
 
 #[test]
@@ -162,8 +161,7 @@ fn fitting(plan: &Plan, rules: &Configuration) -> Plan {
     plan
 }
 
-/// What we accept, `jsonwebtoken` accepts with the same rules, and reads the same claims. What it finds to be signed by
-/// nobody, we refuse.
+/// What we accept, `jsonwebtoken` accepts with the same rules, and reads the same claims.
 ///
 /// Told to look at the dates, it goes by the clock of the system, so that it is not told to. `Ed25519` (RFC 9864) it does
 /// not know, nor headers with a member of its own whose type it minds.
@@ -188,8 +186,8 @@ fn tally_up(tally: &Tally, oracle: &Oracle, token: &str, own: Option<&AccessToke
         jsonwebtoken::decode::<Map<String, Value>>(token, &key.decoding, &validation)
     };
     let found: Vec<_> = keys.iter().map(read).collect();
-    count(&tally.compared);
     if let Some(own) = own {
+        count(&tally.compared);
         let Some(Ok(theirs)) = found.into_iter().find(Result::is_ok) else {
             prop_assert!(false, "jsonwebtoken refuses {}", token);
             return Ok(());

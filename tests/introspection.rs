@@ -1840,6 +1840,36 @@ fn credentials_that_cannot_be_sent_are_found_when_it_is_built() {
 }
 
 #[test]
+fn a_private_key_with_bytes_too_many_is_refused() {
+    let provider = Provider::new();
+    let pkcs1 = include_str!("fixtures/rsa_private_pkcs1.pem");
+    for (algorithm, pem) in [
+        (Algorithm::EdDsa, ED25519),
+        (Algorithm::Es256, P256),
+        (Algorithm::Es384, P384),
+        (Algorithm::Rs256, RSA),
+        (Algorithm::Ps256, pkcs1),
+    ] {
+        let label = if pem == pkcs1 { "RSA PRIVATE KEY" } else { "PRIVATE KEY" };
+        let body: String = pem.lines().filter(|line| !line.contains("-----")).collect();
+        let der = STANDARD.decode(body).unwrap();
+        let build = |der: &[u8]| {
+            let body = STANDARD.encode(der);
+            let pem = format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
+            provider.plain().endpoint(ENDPOINT).private_key_jwt(CLIENT, algorithm, pem)
+        };
+        assert!(build(&der).build().is_ok(), "{algorithm}");
+        let longer = [&der, &[0][..]].concat();
+        assert_eq!(fault_of(build(&longer)), ("private_key_jwt", BuildErrorKind::InvalidKey), "{algorithm}");
+        if algorithm == Algorithm::EdDsa {
+            // A byte in the midst of the key, which would be another one.
+            let within = [&der[..20], &[7], &der[20..]].concat();
+            assert_eq!(fault_of(build(&within)), ("private_key_jwt", BuildErrorKind::InvalidKey));
+        }
+    }
+}
+
+#[test]
 fn credentials_that_no_provider_can_accept_are_found_when_it_is_built() {
     let provider = Provider::new();
     let bare = || provider.plain().endpoint(ENDPOINT);

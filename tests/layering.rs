@@ -15,6 +15,7 @@ const LEVELS: [&[&str]; 11] = [
         "freshness",
         "json",
         "log",
+        "oid",
         "ready",
         "rejection_body",
         "once_a_minute",

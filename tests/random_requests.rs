@@ -17,7 +17,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use common::{Answer, Handler, ManualClock, Untouchable, block_on, step_aside};
 use http::{HeaderValue, Method, Request, StatusCode};
+use oracle::strategies::{configuration, good, plan, signer};
+use oracle::tokens::{Aim, ISSUER, NOW, Plan};
+use oracle::{Accepted, Configuration, Genuine, Keys, Oracle, Refusal, cases};
 use proptest::prelude::{BoxedStrategy, Just, Strategy};
 use proptest::sample::{Index, select};
 use proptest::test_runner::{TestCaseError, TestCaseResult};
@@ -27,11 +31,6 @@ use tower_bearer::clock::Clock;
 use tower_bearer::middleware::Auth;
 use tower_bearer::verifier::{BoxVerifier, Verdict};
 use tower_bearer::{AuthLayer, BearerToken, CacheLayer, TokenVerifier};
-
-use common::{Answer, Handler, ManualClock, Untouchable, block_on, step_aside};
-use oracle::strategies::{configuration, good, plan, signer};
-use oracle::tokens::{Aim, ISSUER, NOW, Plan};
-use oracle::{Accepted, Configuration, Genuine, Keys, Oracle, Refusal, cases};
 
 const RESOURCE: &str = "https://api.example.com/mcp";
 const METADATA: &str = "https://api.example.com/.well-known/oauth-protected-resource/mcp";

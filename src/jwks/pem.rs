@@ -1,23 +1,13 @@
 //! Reads a public key from PEM: `PUBLIC KEY` (SPKI) and `RSA PUBLIC KEY` (PKCS#1).
 
+use pkcs8::SubjectPublicKeyInfoRef;
 use pkcs8::der::asn1::UintRef;
 use pkcs8::der::{Decode, Error, Reader, SliceReader};
-use pkcs8::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
 use super::key_set::Jwk;
 use super::material::Material;
 use crate::error::BuildErrorKind;
-
-/// RFC 8410 §3.
-const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
-/// RFC 5480 §2.1.1.
-const ELLIPTIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-/// RFC 5480 §2.1.1.1.
-const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
-/// RFC 5480 §2.1.1.1.
-const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
-/// RFC 8017 appendix A.1.
-const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+use crate::oid;
 
 /// Reads exactly one public key.
 pub(crate) fn read(text: &str) -> Result<Jwk, BuildErrorKind> {
@@ -30,6 +20,10 @@ pub(crate) fn read(text: &str) -> Result<Jwk, BuildErrorKind> {
 fn material(text: &str) -> Option<Material> {
     // Of several, the reader would take the first.
     let pem = (text.matches("-----BEGIN").count() == 1).then(|| pem::parse(text).ok())??;
+    // Headers speak of encryption (RFC 1421 §4.6), and what follows them would be no key.
+    if pem.headers().iter().next().is_some() {
+        return None;
+    }
     match pem.tag() {
         "PUBLIC KEY" => subject_public_key(pem.contents()),
         "RSA PUBLIC KEY" => rsa(pem.contents()),
@@ -41,14 +35,16 @@ fn material(text: &str) -> Option<Material> {
 fn subject_public_key(der: &[u8]) -> Option<Material> {
     let info = SubjectPublicKeyInfoRef::from_der(der).ok()?;
     let key = info.subject_public_key.as_bytes()?;
+    let parameters = info.algorithm.parameters;
     match info.algorithm.oid {
-        RSA => rsa(key),
-        ELLIPTIC => match info.algorithm.parameters_oid().ok()? {
-            P256 => elliptic("P-256", key),
-            P384 => elliptic("P-384", key),
+        oid::RSA if parameters.is_none_or(|parameters| parameters.is_null()) => rsa(key),
+        oid::ELLIPTIC => match info.algorithm.parameters_oid().ok()? {
+            oid::P256 => elliptic("P-256", key),
+            oid::P384 => elliptic("P-384", key),
             _ => None,
         },
-        ED25519 => Material::edwards(key),
+        // RFC 8410 §3: there must be none.
+        oid::ED25519 if parameters.is_none() => Material::edwards(key),
         _ => None,
     }
 }

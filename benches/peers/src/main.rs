@@ -49,6 +49,8 @@ fn main() {
         println!("{}", runtime.block_on(burst::run()));
     }
     if is_wanted("verdicts") {
-        println!("{}", runtime.block_on(verdicts::run()));
+        let (text, wrong) = runtime.block_on(verdicts::run());
+        println!("{text}");
+        assert_eq!(wrong, 0, "wrong verdicts of this crate");
     }
 }

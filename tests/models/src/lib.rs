@@ -28,7 +28,7 @@ pub use self::sources::scope::{self, ScopeSet};
 pub use self::sources::verifier::{self, JwtVerifier, TokenVerifier};
 pub use self::sources::{client, clock, jwks, secret};
 
-use self::sources::{admitted, caught, discovery, endpoint, freshness, json, log, rejection_body};
+use self::sources::{admitted, caught, discovery, endpoint, freshness, json, log, oid, rejection_body};
 
 pub mod deadline;
 pub mod sync;
@@ -54,5 +54,6 @@ mod sources {
     pub(crate) mod freshness;
     pub(crate) mod json;
     pub(crate) mod log;
+    pub(crate) mod oid;
     pub(crate) mod rejection_body;
 }

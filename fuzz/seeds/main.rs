@@ -1,5 +1,5 @@
-//! Writes the seeds into `fuzz/corpus`: the attack vectors, Wycheproof, what GitHub has answered, and what is written
-//! below. Files that are there stay.
+//! Writes the seeds into `fuzz/corpus`: the attack vectors, Wycheproof and what GitHub has answered as `vector-…`, which
+//! `minimise.sh` may leave out, and what is written below, which stays.
 //!
 //!     cargo run --manifest-path fuzz/Cargo.toml --example seeds
 
@@ -37,6 +37,11 @@ fn write(target: &str, name: &str, seed: impl AsRef<[u8]>) {
     fs::write(folder.join(name), seed).expect("a file");
 }
 
+/// A seed that is one of many.
+fn write_vector(target: &str, name: &str, seed: impl AsRef<[u8]>) {
+    write(target, &format!("vector-{name}"), seed);
+}
+
 fn text(value: &Value) -> &str {
     value.as_str().expect("a text")
 }
@@ -61,7 +66,7 @@ fn authorization_headers() {
                 }
             })
             .collect();
-        write(target, text(&vector["id"]), lines.join(&b'\n'));
+        write_vector(target, text(&vector["id"]), lines.join(&b'\n'));
     }
     let good = authorization_header::GOOD;
     for (name, line) in [
@@ -104,17 +109,17 @@ fn tokens() {
     let vectors = vectors();
     for vector in list(&vectors["vectors"]) {
         let (id, token) = (text(&vector["id"]), text(&vector["token"]));
-        write("jws_compact", id, token);
+        write_vector("jws_compact", id, token);
         let parts: Vec<&str> = token.split('.').collect();
         let [header, payload, ..] = *parts else { continue };
         if let Some(header) = base64url::decode(header) {
             let text = String::from_utf8_lossy(&header).replace("RS256", "HS256");
-            write("jose_header", id, &text);
+            write_vector("jose_header", id, &text);
             let message = format!("{}.{payload}", base64url::encode(text.as_bytes()));
-            write("jws_compact", &format!("{id}-signed"), format!("h{message}"));
+            write_vector("jws_compact", &format!("{id}-signed"), format!("h{message}"));
         }
         if let Some(payload) = base64url::decode(payload) {
-            write("claims", id, &payload);
+            write_vector("claims", id, &payload);
         }
     }
     let claims = base64url::encode(tower_bearer_fuzz::jose_header::CLAIMS.as_bytes());
@@ -138,15 +143,24 @@ fn tokens() {
     for group in list(&read("vectors/wycheproof/json_web_signature_test.json")["testGroups"]) {
         for test in list(&group["tests"]) {
             if let Some(token) = test["jws"].as_str() {
-                write("jws_compact", &format!("wycheproof-{}", test["tcId"]), token);
+                write_vector("jws_compact", &format!("wycheproof-{}", test["tcId"]), token);
                 let header = token.split('.').next().and_then(base64url::decode);
-                write("jose_header", &format!("wycheproof-{}", test["tcId"]), header.unwrap_or_default());
+                write_vector(
+                    "jose_header",
+                    &format!("wycheproof-{}", test["tcId"]),
+                    header.unwrap_or_default(),
+                );
             }
         }
     }
     for (name, header) in [
         ("plain", r#"{"alg":"HS256"}"#),
         ("named", r#"{"alg":"HS256","kid":"key-1","typ":"application/AT+JWT"}"#),
+        ("b64", r#"{"alg":"HS256","b64":true}"#),
+        ("crit", r#"{"alg":"HS256","crit":["exp"]}"#),
+        ("cty", r#"{"alg":"HS256","cty":"JWT"}"#),
+        ("enc", r#"{"alg":"HS256","enc":"A128GCM"}"#),
+        ("zip", r#"{"alg":"HS256","zip":"DEF"}"#),
         ("escaped", r#"{"\u0061lg":"HS2\u0035\u0036","kid":"\ud83d\ude00"}"#),
         ("many", r#"{"alg":"HS256","a":[1,-2.5e-3,true,false,null,{"b":{"c":[]}}],"jwk":{},"x5c":["MIIB"]}"#),
     ] {
@@ -166,6 +180,16 @@ fn tokens() {
         write("claims", name, with(more));
     }
     write("claims", "good", claims);
+    let demands = with(
+        r#""role":"x","tier":["gold",1],"status":"open","access":{"roles":["read","write"]},"appid":"app""#,
+    );
+    write("claims", "demands", &demands);
+    write(
+        "claims",
+        "demands-of-alias",
+        demands.replace("issuer.example", "alias.example").replace("\"client_id\":\"app\",", ""),
+    );
+    write("claims", "demands-refused", demands.replace("\"open\"", "true"));
     write(
         "claims",
         "client-as-audience",
@@ -185,18 +209,18 @@ fn key_sets() {
     let target = "jwks";
     let vectors = vectors();
     for (name, set) in vectors["jwks"].as_object().expect("sets") {
-        write(target, name, set.to_string());
+        write_vector(target, name, set.to_string());
     }
     for document in list(&vectors["jwks_documents"]) {
         if let Some(body) = document["body"].as_str() {
-            write(target, text(&document["id"]), body);
+            write_vector(target, text(&document["id"]), body);
         }
     }
     for group in list(&read("vectors/wycheproof/json_web_key_test.json")["testGroups"]) {
         for key in ["public", "private"].into_iter().filter_map(|name| group.get(name)) {
             let set = if key.get("keys").is_some() { key.clone() } else { json!({ "keys": [key] }) };
             let id = &group["tests"][0]["tcId"];
-            write(target, &format!("wycheproof-{id}"), set.to_string());
+            write_vector(target, &format!("wycheproof-{id}"), set.to_string());
         }
     }
     let ed = r#"{"kty":"OKP","crv":"Ed25519","kid":"ed-1","x":"%E"}"#;
@@ -216,6 +240,11 @@ fn key_sets() {
         ("ed-and-bare", format!("{ed},{}", bare(ed))),
         ("ed-use", ed.replace("}", r#","use":"sig","alg":"EdDSA","key_ops":["verify"]}"#)),
         ("ed-enc", ed.replace("}", r#","use":"enc"}"#)),
+        ("ed-sign", ed.replace("}", r#","key_ops":["sign"]}"#)),
+        ("ed-no-operation", ed.replace("}", r#","key_ops":[]}"#)),
+        ("ed-on-other-curve", ed.replace("Ed25519", "X25519")),
+        ("ec-on-other-curve", ec.replace("P-256", "P-384")),
+        ("ec-as-ed", ec.replace("\"EC\"", "\"OKP\"")),
         ("ed-private", ed.replace("}", r#","d":"AAAA"}"#)),
         ("ed-other-alg", ed.replace("}", r#","alg":"ES256"}"#)),
         ("ed-issuer", ed.replace("}", r#","issuer":"https://issuer.example.com"}"#)),
@@ -320,12 +349,16 @@ fn github() {
 {"state":"active","role":"member","organization":{"login":"Acme","id":1},"user":{"login":"octocat","id":583231}}"#;
     for (name, answer) in &answers {
         for who in ["app", "personal"] {
-            write(target, &format!("{who}-{name}"), format!("{who}\n{answer}"));
+            write_vector(target, &format!("{who}-{name}"), format!("{who}\n{answer}"));
         }
         for who in ["profile", "member", "again"] {
-            write(target, &format!("{who}-{name}"), format!("{who}\n{of_app}\u{c}{answer}"));
+            write_vector(target, &format!("{who}-{name}"), format!("{who}\n{of_app}\u{c}{answer}"));
         }
-        write(target, &format!("again-third-{name}"), format!("again\n{of_app}\u{c}{of_user}\u{c}{answer}"));
+        write_vector(
+            target,
+            &format!("again-third-{name}"),
+            format!("again\n{of_app}\u{c}{of_user}\u{c}{answer}"),
+        );
     }
     let unchanged = "304\netag: W/\"b\"\nx-oauth-client-id: Iv1.0123456789abcdef\n\n";
     for (name, seed) in [

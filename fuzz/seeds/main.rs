@@ -1,20 +1,22 @@
-//! Writes the seeds into `fuzz/corpus`: the attack vectors, Wycheproof, what GitHub has answered, and what is written
-//! below. Files that are there stay.
+//! Writes the seeds into `fuzz/corpus`: the attack vectors, Wycheproof and what GitHub has answered as `vector-…`,
+//! which `minimise.sh` may leave out, and what is written below, which stays.
 //!
 //!     cargo run --manifest-path fuzz/Cargo.toml --example seeds
+
+mod answers;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tower_bearer_fuzz::{authorization_header, base64url, github_answer, introspection_answer};
+use tower_bearer_fuzz::{authorization_header, base64url};
 
 fn main() {
     authorization_headers();
     tokens();
     key_sets();
-    introspection();
-    github();
+    answers::introspection();
+    answers::github();
     challenges();
 }
 
@@ -35,6 +37,11 @@ fn write(target: &str, name: &str, seed: impl AsRef<[u8]>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
     fs::create_dir_all(&folder).expect("a folder");
     fs::write(folder.join(name), seed).expect("a file");
+}
+
+/// A seed that is one of many.
+fn write_vector(target: &str, name: &str, seed: impl AsRef<[u8]>) {
+    write(target, &format!("vector-{name}"), seed);
 }
 
 fn text(value: &Value) -> &str {
@@ -61,7 +68,7 @@ fn authorization_headers() {
                 }
             })
             .collect();
-        write(target, text(&vector["id"]), lines.join(&b'\n'));
+        write_vector(target, text(&vector["id"]), lines.join(&b'\n'));
     }
     let good = authorization_header::GOOD;
     for (name, line) in [
@@ -104,17 +111,17 @@ fn tokens() {
     let vectors = vectors();
     for vector in list(&vectors["vectors"]) {
         let (id, token) = (text(&vector["id"]), text(&vector["token"]));
-        write("jws_compact", id, token);
+        write_vector("jws_compact", id, token);
         let parts: Vec<&str> = token.split('.').collect();
         let [header, payload, ..] = *parts else { continue };
         if let Some(header) = base64url::decode(header) {
             let text = String::from_utf8_lossy(&header).replace("RS256", "HS256");
-            write("jose_header", id, &text);
+            write_vector("jose_header", id, &text);
             let message = format!("{}.{payload}", base64url::encode(text.as_bytes()));
-            write("jws_compact", &format!("{id}-signed"), format!("h{message}"));
+            write_vector("jws_compact", &format!("{id}-signed"), format!("h{message}"));
         }
         if let Some(payload) = base64url::decode(payload) {
-            write("claims", id, &payload);
+            write_vector("claims", id, &payload);
         }
     }
     let claims = base64url::encode(tower_bearer_fuzz::jose_header::CLAIMS.as_bytes());
@@ -138,15 +145,24 @@ fn tokens() {
     for group in list(&read("vectors/wycheproof/json_web_signature_test.json")["testGroups"]) {
         for test in list(&group["tests"]) {
             if let Some(token) = test["jws"].as_str() {
-                write("jws_compact", &format!("wycheproof-{}", test["tcId"]), token);
+                write_vector("jws_compact", &format!("wycheproof-{}", test["tcId"]), token);
                 let header = token.split('.').next().and_then(base64url::decode);
-                write("jose_header", &format!("wycheproof-{}", test["tcId"]), header.unwrap_or_default());
+                write_vector(
+                    "jose_header",
+                    &format!("wycheproof-{}", test["tcId"]),
+                    header.unwrap_or_default(),
+                );
             }
         }
     }
     for (name, header) in [
         ("plain", r#"{"alg":"HS256"}"#),
         ("named", r#"{"alg":"HS256","kid":"key-1","typ":"application/AT+JWT"}"#),
+        ("b64", r#"{"alg":"HS256","b64":true}"#),
+        ("crit", r#"{"alg":"HS256","crit":["exp"]}"#),
+        ("cty", r#"{"alg":"HS256","cty":"JWT"}"#),
+        ("enc", r#"{"alg":"HS256","enc":"A128GCM"}"#),
+        ("zip", r#"{"alg":"HS256","zip":"DEF"}"#),
         ("escaped", r#"{"\u0061lg":"HS2\u0035\u0036","kid":"\ud83d\ude00"}"#),
         ("many", r#"{"alg":"HS256","a":[1,-2.5e-3,true,false,null,{"b":{"c":[]}}],"jwk":{},"x5c":["MIIB"]}"#),
     ] {
@@ -166,6 +182,16 @@ fn tokens() {
         write("claims", name, with(more));
     }
     write("claims", "good", claims);
+    let demands = with(
+        r#""role":"x","tier":["gold",1],"status":"open","access":{"roles":["read","write"]},"appid":"app""#,
+    );
+    write("claims", "demands", &demands);
+    write(
+        "claims",
+        "demands-of-alias",
+        demands.replace("issuer.example", "alias.example").replace("\"client_id\":\"app\",", ""),
+    );
+    write("claims", "demands-refused", demands.replace("\"open\"", "true"));
     write(
         "claims",
         "client-as-audience",
@@ -185,18 +211,18 @@ fn key_sets() {
     let target = "jwks";
     let vectors = vectors();
     for (name, set) in vectors["jwks"].as_object().expect("sets") {
-        write(target, name, set.to_string());
+        write_vector(target, name, set.to_string());
     }
     for document in list(&vectors["jwks_documents"]) {
         if let Some(body) = document["body"].as_str() {
-            write(target, text(&document["id"]), body);
+            write_vector(target, text(&document["id"]), body);
         }
     }
     for group in list(&read("vectors/wycheproof/json_web_key_test.json")["testGroups"]) {
         for key in ["public", "private"].into_iter().filter_map(|name| group.get(name)) {
             let set = if key.get("keys").is_some() { key.clone() } else { json!({ "keys": [key] }) };
             let id = &group["tests"][0]["tcId"];
-            write(target, &format!("wycheproof-{id}"), set.to_string());
+            write_vector(target, &format!("wycheproof-{id}"), set.to_string());
         }
     }
     let ed = r#"{"kty":"OKP","crv":"Ed25519","kid":"ed-1","x":"%E"}"#;
@@ -216,6 +242,11 @@ fn key_sets() {
         ("ed-and-bare", format!("{ed},{}", bare(ed))),
         ("ed-use", ed.replace("}", r#","use":"sig","alg":"EdDSA","key_ops":["verify"]}"#)),
         ("ed-enc", ed.replace("}", r#","use":"enc"}"#)),
+        ("ed-sign", ed.replace("}", r#","key_ops":["sign"]}"#)),
+        ("ed-no-operation", ed.replace("}", r#","key_ops":[]}"#)),
+        ("ed-on-other-curve", ed.replace("Ed25519", "X25519")),
+        ("ec-on-other-curve", ec.replace("P-256", "P-384")),
+        ("ec-as-ed", ec.replace("\"EC\"", "\"OKP\"")),
         ("ed-private", ed.replace("}", r#","d":"AAAA"}"#)),
         ("ed-other-alg", ed.replace("}", r#","alg":"ES256"}"#)),
         ("ed-issuer", ed.replace("}", r#","issuer":"https://issuer.example.com"}"#)),
@@ -223,146 +254,6 @@ fn key_sets() {
         ("rsa", r#"{"kty":"RSA","n":"%E%E%E%E%E%E%E%E","e":"AQAB","kid":"ed-1"}"#.to_owned()),
     ] {
         write(target, name, format!(r#"{{"keys":[{keys}]}}"#));
-    }
-}
-
-fn introspection() {
-    let target = "introspection_answer";
-    let claims = r#""iss":"https://issuer.example.com","aud":"https://api.example.com/mcp","exp":1767229200"#;
-    let good = format!(r#"{{"active":true,{claims},"sub":"alice","scope":"read"}}"#);
-    let with = |more: &str| good.replace("}", &format!(",{more}}}"));
-    let token = introspection_answer::TOKEN;
-    for (name, body) in [
-        ("good", good.clone()),
-        ("inactive", r#"{"active":false}"#.to_owned()),
-        ("text", good.replace("true", "\"true\"")),
-        ("number", good.replace("true", "1")),
-        ("missing", format!("{{{claims}}}")),
-        ("twice", with(r#""active":false"#)),
-        ("twice-escaped", with(r#""activ\u0065":false"#)),
-        ("empty", String::new()),
-        ("html", "<html>".to_owned()),
-        ("null", "null".to_owned()),
-        ("list", "[]".to_owned()),
-        ("cut", good.replace("}", "")),
-        ("no-expiry", good.replace(",\"exp\":1767229200", "")),
-        ("past", good.replace("1767229200", "1767225540")),
-        ("not-yet", with(r#""nbf":1767225700"#)),
-        ("issuer", good.replace("issuer.example", "other.example")),
-        ("no-issuer", good.replace("\"iss\":\"https://issuer.example.com\",", "")),
-        ("audience", good.replace("/mcp", "/other")),
-        ("no-audience", good.replace("\"aud\":\"https://api.example.com/mcp\",", "")),
-        (
-            "client",
-            with(r#""client_id":"https://api.example.com/mcp""#)
-                .replace("\"aud\":\"https://api.example.com/mcp\",", ""),
-        ),
-        ("refresh", with(r#""token_type":"refresh_token""#)),
-        ("bearer", with(r#""token_type":"Bearer","token_use":"access","username":"alice""#)),
-        ("urn", with(r#""token_type":"urn:ietf:params:oauth:token-type:access_token""#)),
-        ("cnf", with(r#""cnf":{"jkt":"x"}"#)),
-        ("scopes", good.replace("\"read\"", "[\"read\",\"write\"]")),
-        ("scope-null", good.replace("\"read\"", "null")),
-        ("scope-number", good.replace("\"read\"", "7")),
-        ("nulls", with(r#""jti":null,"username":null,"nbf":null"#)),
-        ("repeats-id", with(&format!(r#""jti":"{token}""#))),
-        ("repeats-name", good.replace("alice", token)),
-        ("repeats-elsewhere", with(&format!(r#""x":["a{token}b"],"{token}":1"#))),
-    ] {
-        write(target, name, format!("200\ncontent-type: application/json\n\n{body}"));
-    }
-    for (name, head) in [
-        ("401", "401\nwww-authenticate: Basic"),
-        ("429", "429\nretry-after: 60"),
-        ("429-long", "429\nretry-after: 99999999999999999999"),
-        ("500", "500"),
-        ("503-date", "503\nretry-after: Thu, 01 Jan 2026 00:01:00 GMT"),
-        ("301", "301\nlocation: https://elsewhere.example.com/"),
-        ("204", "204"),
-        ("404", "404"),
-    ] {
-        write(target, name, format!("{head}\n\n{good}"));
-        write(target, &format!("{name}-inactive"), format!("{head}\n\n{{\"active\":false}}"));
-    }
-}
-
-fn github() {
-    let target = "github_answer";
-    let mut answers: Vec<(String, String)> = Vec::new();
-    let mut files: Vec<_> = fs::read_dir(tests().join("github")).expect("a folder").flatten().collect();
-    files.sort_by_key(fs::DirEntry::file_name);
-    for file in files {
-        let fixture = read(file.path());
-        let fields = list(&fixture["headers"])
-            .iter()
-            .map(|field| format!("{}: {}\n", text(&field[0]), text(&field[1])));
-        let body = match &fixture["body"] {
-            Value::String(body) => body.clone(),
-            Value::Null => String::new(),
-            body => body.to_string(),
-        };
-        let body = body
-            .replace("{client_id}", github_answer::CLIENT)
-            .replace("2011-09-08T17:26:27Z", "2036-01-01T00:00:00Z");
-        let answer = format!("{}\n{}\n{body}", fixture["status"], fields.collect::<String>());
-        let name = file.file_name().to_string_lossy().trim_end_matches(".json").to_owned();
-        answers.push((name, answer));
-    }
-    let user = r#"{"id":583231,"login":"octocat","name":"O","email":null,"avatar_url":"https://x"}"#;
-    let app = format!(
-        r#"{{"app":{{"client_id":"{}"}},"scopes":["read","repo"],"expires_at":null,"user":{user}}}"#,
-        github_answer::CLIENT
-    );
-    let of_app = format!("200\netag: \"a\"\n\n{app}");
-    let of_user = format!("200\netag: \"b\"\nx-oauth-scopes: read, repo\n\n{user}");
-    let member = r#"200
-
-{"state":"active","role":"member","organization":{"login":"Acme","id":1},"user":{"login":"octocat","id":583231}}"#;
-    for (name, answer) in &answers {
-        for who in ["app", "personal"] {
-            write(target, &format!("{who}-{name}"), format!("{who}\n{answer}"));
-        }
-        for who in ["profile", "member", "again"] {
-            write(target, &format!("{who}-{name}"), format!("{who}\n{of_app}\u{c}{answer}"));
-        }
-        write(target, &format!("again-third-{name}"), format!("again\n{of_app}\u{c}{of_user}\u{c}{answer}"));
-    }
-    let unchanged = "304\netag: W/\"b\"\nx-oauth-client-id: Iv1.0123456789abcdef\n\n";
-    for (name, seed) in [
-        ("app", format!("app\n{of_app}")),
-        ("app-other", format!("app\n{}", of_app.replace("Iv1", "Iv2"))),
-        ("app-no-scopes", format!("app\n{}", of_app.replace("[\"read\",\"repo\"]", "null"))),
-        ("app-dated", format!("app\n{}", of_app.replace(":null", ":\"2036-01-01T00:00:00Z\""))),
-        ("personal", format!("personal\n{of_user}")),
-        (
-            "personal-dated",
-            format!(
-                "personal\n{}",
-                of_user.replace(
-                    "etag: \"b\"",
-                    "github-authentication-token-expiration: 2036-01-01 00:00:00 UTC"
-                )
-            ),
-        ),
-        ("profile", format!("profile\n{of_app}\u{c}{of_user}")),
-        ("profile-other", format!("profile\n{of_app}\u{c}{}", of_user.replace("583231", "583232"))),
-        ("member", format!("member\n{of_app}\u{c}{member}")),
-        ("member-pending", format!("member\n{of_app}\u{c}{}", member.replace("active", "pending"))),
-        ("member-other", format!("member\n{of_app}\u{c}{}", member.replace("583231", "583232"))),
-        ("again", format!("again\n{of_app}\u{c}{of_user}\u{c}{unchanged}")),
-        ("again-changed", format!("again\n{of_app}\u{c}{of_user}\u{c}{of_user}")),
-        (
-            "again-scopes",
-            format!("again\n{of_app}\u{c}{of_user}\u{c}304\nx-oauth-scopes: gist\n\n\u{c}{of_user}"),
-        ),
-        (
-            "again-limit",
-            format!(
-                "again\n{of_app}\u{c}{of_user}\u{c}403\nx-ratelimit-remaining: 0\nx-ratelimit-reset: 1767226600\n\n\u{c}{of_app}"
-            ),
-        ),
-    ] {
-        write(target, name, seed);
     }
 }
 

@@ -13,7 +13,7 @@ use tower_bearer::{BearerToken, JwtVerifier, TokenVerifier};
 
 use crate::jose_header::builder;
 use crate::keys::{SECRET, keys};
-use crate::rules::{RFC9068_CLAIMS, Rules, claims_text, moment};
+use crate::rules::{Demands, RFC9068_CLAIMS, Rules, claims_text, moment};
 use crate::{lab, logs};
 
 const HEADER: &[u8] = br#"{"alg":"HS256","typ":"at+jwt"}"#;
@@ -31,8 +31,17 @@ fn verifiers() -> &'static [(JwtVerifier, Rules)] {
             .insecure_allow_missing_expiry()
             .leeway(Duration::ZERO)
             .max_token_age(Duration::from_secs(3_600));
+        let (values, refused) = (Demands::VALUES, Demands::REFUSED);
+        let demanding = builder()
+            .add_issuer_alias(Demands::ALIAS)
+            .add_client_claim(Demands::CLIENT)
+            .add_required_one_of(Demands::ONE_OF)
+            .add_required_values(values.0, values.1)
+            .add_refused_values(refused.0, refused.1)
+            .add_scopes_at(format!("/{}", Demands::SCOPES.join("/")));
         vec![
             (build(builder()), Rules::USUAL),
+            (build(demanding), Rules { demands: true, ..Rules::USUAL }),
             (build(builder().rfc9068()), Rules { required: RFC9068_CLAIMS, ..Rules::USUAL }),
             (
                 build(lenient),

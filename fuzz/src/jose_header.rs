@@ -9,9 +9,10 @@ use tower_bearer::jwks::StaticKeys;
 use tower_bearer::verifier::JwtVerifierBuilder;
 use tower_bearer::{Algorithm, BearerToken, JwtVerifier, TokenVerifier};
 
+use crate::jose::{ACCESS_TOKEN_TYPES, USUAL_TYPES, header};
 use crate::keys::{SECRET, keys};
 use crate::lab::{AUDIENCE, ISSUER, StandingClock, finish};
-use crate::rules::{ACCESS_TOKEN_TYPES, USUAL_TYPES, header, moment};
+use crate::rules::moment;
 use crate::{lab, logs};
 
 /// The claims of every token.

@@ -12,9 +12,10 @@ use std::sync::OnceLock;
 use tower_bearer::error::VerifyErrorKind;
 use tower_bearer::{BearerToken, JwtVerifier, TokenVerifier};
 
+use crate::jose::{Parts, USUAL_TYPES, header};
 use crate::jose_header::builder;
 use crate::keys::{EC_ID, ED_ID, SECRET, keys};
-use crate::rules::{Parts, Rules, USUAL_TYPES, claims_text, header, moment};
+use crate::rules::{Rules, claims_text, moment};
 use crate::{base64url, lab, logs};
 
 struct Verifiers {

@@ -16,8 +16,8 @@ pub const ISSUER: &str = "https://issuer.example.com";
 /// The audience of the vectors.
 pub const AUDIENCE: &str = "https://api.example.com/mcp";
 
-/// A wall clock that stands still. The other one makes a leap when it is told to: what a verifier remembers of an answer
-/// that is as old as that has been forgotten.
+/// A wall clock that stands still. The other one makes a leap when it is told to: what a verifier remembers of an
+/// answer that is as old as that has been forgotten.
 #[derive(Clone, Copy, Debug)]
 pub struct StandingClock;
 

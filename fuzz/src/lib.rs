@@ -21,6 +21,7 @@ pub mod jws_compact;
 pub mod answers;
 pub mod base64url;
 pub mod challenge;
+pub mod jose;
 pub mod json;
 pub mod keys;
 pub mod lab;

@@ -4,7 +4,6 @@ use std::time::{Duration, SystemTime};
 
 use tower_bearer::AccessToken;
 
-use crate::base64url;
 use crate::json::{self, Json, Members};
 use crate::lab::{AUDIENCE, ISSUER, NOW};
 
@@ -15,6 +14,8 @@ const DOUBT: f64 = 0.001;
 /// What a verifier was told.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
+    /// Whether it was told what [`Demands`] says.
+    pub demands: bool,
     pub client_as_audience: bool,
     pub expiry_required: bool,
     pub issuer_may_be_missing: bool,
@@ -26,6 +27,7 @@ pub struct Rules {
 impl Rules {
     /// What holds unless something else is set.
     pub const USUAL: Self = Self {
+        demands: false,
         client_as_audience: false,
         expiry_required: true,
         issuer_may_be_missing: false,
@@ -33,6 +35,71 @@ impl Rules {
         max_age: None,
         required: &[],
     };
+}
+
+/// What a provider of its own ways makes necessary, each under a name of its own.
+#[derive(Debug)]
+pub struct Demands;
+
+impl Demands {
+    /// A further name of the issuer.
+    pub const ALIAS: &str = "https://alias.example.com";
+    /// A further claim that names the client.
+    pub const CLIENT: &str = "appid";
+    /// One of them has to be there.
+    pub const ONE_OF: [&str; 2] = ["role", "group"];
+    /// A claim, and the values of which it has to have one.
+    pub const VALUES: (&str, [&str; 2]) = ("tier", ["gold", "1"]);
+    /// A claim, and what it must not say.
+    pub const REFUSED: (&str, [&str; 2]) = ("status", ["locked", "true"]);
+    /// Where further scopes are.
+    pub const SCOPES: [&str; 2] = ["access", "roles"];
+
+    fn are_met(members: &Members, is_doubtful: &mut bool) -> bool {
+        let mut says_something = |name: &&str| match members.get(name) {
+            None | Some(Json::Null | Json::Bool(false)) => false,
+            Some(Json::Text(text)) => {
+                // Blanks may have been written in several ways.
+                *is_doubtful |= !text.is_empty() && text.bytes().all(|byte| byte == b' ');
+                !text.is_empty()
+            }
+            Some(Json::List(values)) => !values.is_empty(),
+            Some(Json::Object(members)) => !members.0.is_empty(),
+            Some(Json::Ambiguous | Json::Bool(true) | Json::Number(..)) => true,
+        };
+        let one_of = Self::ONE_OF.iter().filter(|name| says_something(name)).count() > 0;
+        let values = has_one(members.get(Self::VALUES.0), &Self::VALUES.1) == Some(true);
+        let refused = members.get(Self::REFUSED.0);
+        one_of && values && (refused.is_none() || has_one(refused, &Self::REFUSED.1) == Some(false))
+    }
+
+    /// None: what is there can be read in no way.
+    fn scopes(members: &Members) -> Option<Vec<&str>> {
+        let [outer, inner] = Self::SCOPES;
+        match members.get(outer).and_then(Json::object).and_then(|members| members.get(inner)) {
+            None | Some(Json::Null) => Some(Vec::new()),
+            Some(Json::Text(list)) => Some(list.split(' ').collect()),
+            Some(value) => value.texts(),
+        }
+    }
+}
+
+/// Whether a value, or one of a list, is one of these texts. None: it is nothing that could be compared.
+fn has_one(value: Option<&Json>, wanted: &[&str]) -> Option<bool> {
+    let values = match value? {
+        Json::List(values) => values.iter().collect(),
+        one => vec![one],
+    };
+    let text = |value: &Json| match value {
+        Json::Text(text) => Some(text.clone()),
+        Json::Bool(value) => Some(value.to_string()),
+        Json::Null => Some("null".to_owned()),
+        // A number that is written in another way is none of those that are wanted.
+        Json::Number(_, whole) => Some(whole.map(|number| number.to_string()).unwrap_or_default()),
+        Json::Ambiguous | Json::List(_) | Json::Object(_) => None,
+    };
+    let texts: Vec<String> = values.into_iter().map(text).collect::<Option<_>>()?;
+    Some(texts.iter().any(|text| wanted.contains(&&**text)))
 }
 
 /// What is made of claims.
@@ -119,6 +186,7 @@ fn judge(members: &Members, rules: &Rules, dates: &mut Dates) -> Option<Facts> {
     let (expires_at, issued_at, not_before) = dates.judge(members, rules)?;
     match members.get("iss") {
         Some(Json::Text(issuer)) if issuer == ISSUER => {}
+        Some(Json::Text(issuer)) if rules.demands && issuer == Demands::ALIAS => {}
         None if rules.issuer_may_be_missing => {}
         _ => return None,
     }
@@ -138,13 +206,21 @@ fn judge(members: &Members, rules: &Rules, dates: &mut Dates) -> Option<Facts> {
     let (subject, client_id, azp, token_id) = (name("sub")?, name("client_id")?, name("azp")?, name("jti")?);
     let required =
         rules.required.iter().all(|name| members.get(name).is_some_and(|value| *value != Json::Null));
-    let scopes = scopes(members)?;
-    if !is_meant || !required || is_of_another_class(members) {
+    let mut scopes = scopes(members)?;
+    let mut client = client_id.or(azp);
+    let mut demands = true;
+    if rules.demands {
+        client = client.or(name(Demands::CLIENT)?);
+        let further = Demands::scopes(members)?;
+        scopes = scope_set(scopes.iter().map(String::as_str).chain(further));
+        demands = Demands::are_met(members, &mut dates.is_doubtful);
+    }
+    if !is_meant || !required || !demands || is_of_another_class(members) {
         return None;
     }
     Some(Facts {
         subject,
-        client: client_id.or(azp),
+        client,
         token_id,
         issuer: ISSUER.to_owned(),
         audiences,
@@ -264,69 +340,8 @@ impl Dates {
     }
 }
 
-/// Whether a JOSE header is acceptable for one of these algorithms, and which keys it may mean. None: it is not.
-pub fn header(text: &[u8], algorithms: &[&str], types: &[&str]) -> Option<Header> {
-    let members = json::object(text)?;
-    if ["crit", "b64", "enc", "zip", "cty"].iter().any(|name| members.has(name)) {
-        return None;
-    }
-    let algorithm = members.text("alg").filter(|name| algorithms.contains(name))?.to_owned();
-    let key_id = match members.get("kid") {
-        None => None,
-        Some(Json::Text(id)) => {
-            let legal = (1..=256).contains(&id.len()) && !id.chars().any(char::is_control);
-            Some(id.clone()).filter(|_| legal).map(Some)?
-        }
-        Some(_) => return None,
-    };
-    let typ = match members.get("typ") {
-        None => None,
-        Some(value) => Some(value.text()?.to_ascii_lowercase()),
-    };
-    let typ = typ.as_deref().map(|typ| typ.strip_prefix("application/").unwrap_or(typ));
-    // RFC 7515 §4.1.9 leaves it open; none says as much as `JWT`.
-    let known = types.contains(&typ.unwrap_or("jwt"));
-    let is_doubtful = members.has_huge_number();
-    known.then_some(Header { algorithm, key_id, is_doubtful })
-}
-
-/// What an acceptable header says.
-#[derive(Debug)]
-pub struct Header {
-    pub algorithm: String,
-    pub key_id: Option<String>,
-    /// A number in it is so large that readers may differ.
-    pub is_doubtful: bool,
-}
-
-/// The types of an access token: whatever issuers write, and those of RFC 9068.
-pub const USUAL_TYPES: &[&str] = &["jwt", "at+jwt"];
-pub const ACCESS_TOKEN_TYPES: &[&str] = &["at+jwt"];
-
 /// The claims of RFC 9068 §2.2.
 pub const RFC9068_CLAIMS: &[&str] = &["iss", "exp", "aud", "sub", "client_id", "iat", "jti"];
-
-/// The parts of a compact JWS, decoded, and what was signed. None: it is none.
-pub struct Parts<'a> {
-    pub header: Vec<u8>,
-    pub payload: Vec<u8>,
-    pub signature: Vec<u8>,
-    pub signed: &'a [u8],
-}
-
-impl<'a> Parts<'a> {
-    pub fn of(token: &'a str) -> Option<Self> {
-        let mut parts = token.split('.');
-        let (header, payload, signature) = (parts.next()?, parts.next()?, parts.next()?);
-        let is_whole = parts.next().is_none() && token.len() <= 16 * 1024;
-        if !is_whole || header.is_empty() || payload.is_empty() || signature.is_empty() {
-            return None;
-        }
-        let signed = token.as_bytes().get(..header.len() + 1 + payload.len())?;
-        let part = base64url::decode;
-        Some(Self { header: part(header)?, payload: part(payload)?, signature: part(signature)?, signed })
-    }
-}
 
 /// The moment at so many seconds after 1970.
 pub fn moment(seconds: u64) -> SystemTime {

@@ -355,6 +355,22 @@ fn a_list_has_at_most_a_hundred_keys() {
     }
 }
 
+#[test]
+fn a_name_that_a_set_has_for_two_keys_is_free_for_no_third() {
+    let set = set_of(&[oct(1, Some("a")), oct(2, Some("a")), oct(3, Some("b"))]);
+    let third = oct(4, Some("a"));
+    for (keys, setting) in [
+        (StaticKeys::new().add_jwk_set(&*set).add_jwk(&*third), "jwk"),
+        (StaticKeys::new().add_jwk(&*third).add_jwk_set(&*set), "jwk_set"),
+    ] {
+        let built = builder().static_keys(keys).algorithms([Algorithm::Hs256]).build();
+        assert_eq!(fault(built), (setting, BuildErrorKind::Conflict));
+    }
+    let others = with_secrets(StaticKeys::new().add_jwk_set(set).add_jwk(oct(4, Some("c"))));
+    assert_eq!(asked(&others, &signed_by(4, Some("c"))), Ok(()));
+    assert_eq!(asked(&others, &signed_by(1, Some("a"))), Err(Kind::KeyNotFound));
+}
+
 /// Lists that no verifier for ES256 and `EdDSA` takes, and how each is refused.
 fn unusable(world: &World) -> Vec<(&'static str, StaticKeys, (&'static str, BuildErrorKind))> {
     use BuildErrorKind::{Conflict, Empty, InvalidKey, NoAlgorithms, SymmetricAlgorithm};

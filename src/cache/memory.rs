@@ -268,3 +268,50 @@ where
         pool.remove(digest);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::digest::Digester;
+
+    /// A memory in which a token has been good since a moment, for a hundred seconds.
+    fn with_one_entry(refresh_ahead: u8, stale_if_error: Duration) -> (Memory, TokenDigest, Instant) {
+        let bounds = Bounds {
+            time_to_live: Duration::from_secs(100),
+            max_entries: 10,
+            max_bytes: 1 << 20,
+            negative_time_to_live: Duration::ZERO,
+            max_negative_entries: 0,
+            refresh_ahead,
+            jitter: 0,
+            stale_if_error,
+        };
+        let (start, digest) = (Instant::now(), Digester::new().digest(b"t"));
+        let memory = Memory::new(bounds, &Arc::new(Counters::new("test".into())), start);
+        let now = Moment { wall: SystemTime::UNIX_EPOCH, instant: start };
+        let origin = Origin { instant: start, generation: 0 };
+        assert!(memory.settle(&digest, &Ok(AccessToken::verified().build()), origin, now).is_none());
+        (memory, digest, start)
+    }
+
+    #[test]
+    fn a_refresh_is_claimed_by_one_and_only_when_it_is_due() {
+        let (memory, digest, start) = with_one_entry(20, Duration::ZERO);
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert!(!memory.claim_refresh(&digest, at(79), at(90)), "before it is due");
+        assert!(memory.claim_refresh(&digest, at(80), at(90)));
+        assert!(!memory.claim_refresh(&digest, at(89), at(99)), "somebody sees to it");
+        assert!(memory.claim_refresh(&digest, at(90), at(99)));
+        // A quarter of the twenty seconds ahead.
+        assert_eq!(memory.next_attempt(at(80)), at(85));
+    }
+
+    #[test]
+    fn where_nothing_is_refreshed_ahead_no_refresh_is_due_while_an_entry_serves() {
+        let (memory, digest, start) = with_one_entry(0, Duration::from_secs(30));
+        for seconds in [0, 70, 99, 129] {
+            let now = start + Duration::from_secs(seconds);
+            assert!(!memory.claim_refresh(&digest, now, now), "{seconds}");
+        }
+    }
+}

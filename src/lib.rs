@@ -104,7 +104,8 @@
 //!
 //! # Features
 //!
-//! "Crates" is how many the feature brings along, alone, on top of the 29 without any.
+//! "Crates" is how many the feature brings along, alone, on top of the 29 without any: on Linux, by `cargo tree --edges
+//! normal`, without this one.
 //!
 //! | feature | default | crates | what it adds |
 //! |---|---|---|---|
@@ -133,6 +134,19 @@
 //! a stream that is still open when its token ends goes on.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(all(
+        feature = "axum",
+        feature = "github",
+        feature = "introspection",
+        feature = "jwt",
+        feature = "reqwest",
+        feature = "sessions",
+        feature = "settings",
+        feature = "testing"
+    )),
+    allow(rustdoc::broken_intra_doc_links, reason = "these pages speak of every feature")
+)]
 
 /// The code of the README has to compile.
 #[cfg(all(

@@ -877,7 +877,7 @@ fn a_public_key_has_the_parameters_of_its_algorithm_and_no_headers() {
     assert_eq!(fault(built("", &with_null)), ("public_key_pem", InvalidKey));
     // RFC 3279 §2.3.1: NULL, and not an empty SEQUENCE.
     let null = rsa.windows(2).position(|pair| pair == [5, 0]).unwrap();
-    let mut with_sequence = rsa.clone();
+    let mut with_sequence = rsa;
     with_sequence[null] = 0x30;
     assert_eq!(fault(built("", &with_sequence)), ("public_key_pem", InvalidKey));
     // A point of P-256 under the name of P-384.

@@ -56,6 +56,7 @@ impl Signer {
         signer.sign(b"").map(|_| signer)
     }
 
+    #[cfg(feature = "introspection")]
     pub(crate) fn algorithm(&self) -> Algorithm {
         self.algorithm
     }

@@ -247,6 +247,13 @@ mod tests {
     }
 
     #[test]
+    fn the_challenge_of_a_rejection_can_be_seen_by_who_debugs_it() {
+        let rejection = Rejection::new(RejectionKind::InsufficientScope);
+        let answered = rejection.answered_by(HeaderValue::from_static("Bearer scope=read"), None);
+        assert!(format!("{answered:?}").contains("Bearer scope=read"), "{answered:?}");
+    }
+
+    #[test]
     fn only_what_nobody_can_tell_is_unavailable() {
         use VerifyErrorKind as Kind;
         for kind in [

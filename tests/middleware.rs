@@ -947,6 +947,21 @@ async fn the_credential_is_removed_if_that_is_asked_for() {
 }
 
 #[tokio::test]
+async fn what_passes_without_a_token_leaves_its_credential_behind_too() {
+    let subject =
+        Subject::with(Counting::knows_good("files:read"), |builder| builder.optional().strip_authorization());
+    subject.present(b"Basic dTpw").await;
+    assert!(!subject.handler.last().headers.contains_key(AUTHORIZATION), "of another scheme");
+    let mut request = preflight();
+    for line in ["Bearer good", "Basic dTpw"] {
+        request.headers_mut().append(AUTHORIZATION, HeaderValue::from_static(line));
+    }
+    subject.send(request).await;
+    assert!(!subject.handler.last().headers.contains_key(AUTHORIZATION), "with a preflight");
+    assert_eq!(subject.handler.calls(), 2);
+}
+
+#[tokio::test]
 async fn whatever_credential_is_passed_on_is_marked_sensitive() {
     let optional = Subject::with(Counting::knows_good("files:read"), AuthLayerBuilder::optional);
     optional.present(b"Basic dTpw").await;

@@ -629,6 +629,7 @@ fn check(
         }
         Decision::Pass => {
             prop_assert!(is_reached && handler.last().token.is_none(), "{:?}", answer);
+            check_field(handler, expected, had_credential)?;
         }
         Decision::Admit(genuine) | Decision::Either(genuine) if is_reached => {
             tally.admitted.fetch_add(1, Ordering::Relaxed);
@@ -639,10 +640,7 @@ fn check(
             if calls.is_multiple_of(16) {
                 prop_assert_eq!(token.claims(), &genuine.claims());
             }
-            let field = inside.headers.get("authorization");
-            let strips = expected.iter().any(|(gate, _)| gate.strips);
-            prop_assert_eq!(field.is_some(), had_credential && !strips);
-            prop_assert!(field.is_none_or(HeaderValue::is_sensitive));
+            check_field(handler, expected, had_credential)?;
             seen.3 = Some(said);
         }
         Decision::Admit(_) => prop_assert!(false, "{:?} {:?}", answer, expected),
@@ -652,6 +650,16 @@ fn check(
         }
     }
     Ok(seen)
+}
+
+/// The credential goes on, marked, unless a layer keeps it.
+fn check_field(handler: &Handler, expected: &[(&Gate, Decision)], had_one: bool) -> TestCaseResult {
+    let inside = handler.last();
+    let field = inside.headers.get("authorization");
+    let is_stripped = expected.iter().any(|(gate, _)| gate.strips);
+    prop_assert_eq!(field.is_some(), had_one && !is_stripped);
+    prop_assert!(field.is_none_or(HeaderValue::is_sensitive));
+    Ok(())
 }
 
 /// Most plans sign with a key that the configuration could have.

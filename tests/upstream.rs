@@ -38,7 +38,8 @@ use tower_bearer::client::ReqwestClient;
 use tower_bearer::error::VerifyErrorKind as Kind;
 use tower_bearer::verifier::{IntrospectionVerifierBuilder, Verdict};
 use tower_bearer::{
-    AuthLayer, BearerToken, CacheLayer, IntrospectionVerifier, JwtVerifier, TokenVerifier, VerifyError,
+    Algorithm, AuthLayer, BearerToken, CacheLayer, IntrospectionVerifier, JwtVerifier, TokenVerifier,
+    VerifyError,
 };
 
 use self::common::Logs;
@@ -287,6 +288,32 @@ async fn what_dies_before_the_status_line_is_sent_once_more_and_no_more_often() 
         assert_eq!(peer.count(), 2, "{end:?}");
         assert_eq!(subject(&verifier, TOKEN).await, "alice");
         assert_eq!(peer.count(), 3, "{end:?}");
+    }
+}
+
+#[tokio::test]
+async fn with_an_assertion_a_request_whose_connection_dies_is_made_anew_and_no_other() {
+    const KEY: &str = include_str!("../src/testing/keys/p256_a.pem");
+    let with_assertion = |peer: &Peer| {
+        let builder = IntrospectionVerifier::builder(ISSUER, AUDIENCE).endpoint(peer.url()).timeout(PATIENCE);
+        builder.private_key_jwt(CLIENT, Algorithm::Es256, KEY).build().unwrap()
+    };
+    for end in [End::Close, End::Reset] {
+        let peer = Peer::answering(vec![(Vec::new(), end), (ok(&yes("alice")), End::Close)]).await;
+        assert_eq!(subject(&with_assertion(&peer), TOKEN).await, "alice");
+        let [first, second] = &peer.requests()[..] else { panic!("two requests") };
+        assert!(first.contains("client_assertion=") && first != second, "{end:?}");
+        let peer = Peer::always("", end).await;
+        assert_outage(ask(&with_assertion(&peer), TOKEN).await, "twice");
+        assert_eq!((peer.count(), peer.connections()), (2, 2), "{end:?}");
+    }
+    // Whatever was answered, was answered.
+    for answer in
+        ["HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"]
+    {
+        let peer = Peer::always(answer, End::Close).await;
+        assert_outage(ask(&with_assertion(&peer), TOKEN).await, answer);
+        assert_eq!(peer.count(), 1, "{answer}");
     }
 }
 

@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn the_challenge_of_a_rejection_can_be_seen_by_who_debugs_it() {
         let rejection = Rejection::new(RejectionKind::InsufficientScope);
-        let answered = rejection.answered_by(HeaderValue::from_static("Bearer scope=read"), None);
+        let answered = rejection.answered_by(http::HeaderValue::from_static("Bearer scope=read"), None);
         assert!(format!("{answered:?}").contains("Bearer scope=read"), "{answered:?}");
     }
 
